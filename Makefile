@@ -1,0 +1,43 @@
+# Two commands matter: `make demo` and `make test`. Both bring what they need;
+# everything stays inside this folder (.tools, .venv) and uv's own cache.
+
+UV := .tools/bin/uv
+RUN := $(UV) run --frozen --all-extras
+
+.PHONY: help demo test lint types layers check coverage bench clean
+
+help:
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
+
+$(UV): .ci/bootstrap
+	@sh .ci/bootstrap
+
+demo: $(UV)  ## the story of a skill, told on this terminal in under a minute
+	@$(UV) run --frozen --quiet --no-dev --extra registry spm demo
+
+test: $(UV)  ## the whole test suite
+	@sh .ci/test-packages
+	$(RUN) pytest -n auto
+
+lint: $(UV)  ## format and lint, changing nothing
+	$(RUN) ruff format --check
+	$(RUN) ruff check
+
+types: $(UV)  ## both type checkers, strict
+	$(RUN) mypy
+	$(RUN) pyright
+
+layers: $(UV)  ## what may import what
+	$(RUN) lint-imports
+
+check: lint types layers  ## lint, types and layers
+
+coverage: $(UV)  ## the test suite with branch coverage
+	$(RUN) coverage run -m pytest
+	$(RUN) coverage report
+
+bench: $(UV)  ## every benchmark, each beside its peer or physical limit
+	@for file in bench/*.py; do echo "== $$file"; $(RUN) python $$file || exit 1; done
+
+clean:  ## remove what the other commands brought
+	rm -rf .tools .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
