@@ -1,0 +1,1 @@
+"""The commands of `spm`, a module a group."""

@@ -1,0 +1,203 @@
+"""Commands that change or read a project, from `init` to `path`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from spm import console
+
+if TYPE_CHECKING:
+    from spm.installation import InstallReport
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+Offline = Annotated[
+    bool, typer.Option("--offline", help="Use what this machine has; never open a connection.")
+]
+Force = Annotated[
+    bool, typer.Option("--force", help="Replace what stands in the way of a skill's link.")
+]
+RegistryOption = Annotated[
+    str, typer.Option("--registry", metavar="URL", help="Use this registry as the default one.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this group to ``app``."""
+    app.command("init")(init)
+    app.command("add")(add)
+    app.command("remove")(remove)
+    app.command("lock")(lock)
+    app.command("install")(install)
+    app.command("update")(update)
+    app.command("list")(list_installed)
+    app.command("tree")(tree)
+    app.command("path")(path)
+
+
+def init(
+    registry: Annotated[
+        str, typer.Option("--registry", metavar="URL", help="The project's default registry.")
+    ] = "",
+) -> None:
+    """Make this folder a project: write skills.toml.
+
+    Example: spm init --registry http://127.0.0.1:8080
+    """
+    from spm.beginning import start_project
+
+    project = start_project(Path.cwd(), registry=registry or None)
+    console.talk(f"made `{project.manifest_path.name}`; next: `spm add NAME`")
+
+
+def add(
+    requirements: Annotated[
+        list[str],
+        typer.Argument(
+            help="NAME, NAME@RANGE, path:FOLDER or git+URL[@REF][#subdirectory=FOLDER]."
+        ),
+    ],
+    registry: RegistryOption = "",
+    offline: Offline = False,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Add skills to the project, lock them and install them.
+
+    Example: spm add "csv-tools@^1.2" path:../my-skill
+    """
+    from asyncio import run
+
+    from spm.manager import SkillManager
+
+    manager = SkillManager(registry=registry, offline=offline)
+    _report(run(manager.install(*requirements, force=force)), as_json=as_json)
+
+
+def remove(
+    names: Annotated[list[str], typer.Argument(help="The skills to drop.")],
+    offline: Offline = False,
+    as_json: AsJson = False,
+) -> None:
+    """Drop skills from the project, and whatever only they needed."""
+    from asyncio import run
+
+    from spm.manager import SkillManager
+
+    _report(run(SkillManager(offline=offline).uninstall(*names)), as_json=as_json)
+
+
+def lock(
+    registry: RegistryOption = "",
+    offline: Offline = False,
+    as_json: AsJson = False,
+) -> None:
+    """Resolve skills.toml and write skills.lock, without installing.
+
+    What the lock already pins stays as it is while it still fits; `spm update` moves it.
+    """
+    from asyncio import run
+
+    from spm.manager import SkillManager
+
+    changes = run(SkillManager(registry=registry, offline=offline).lock())
+    if as_json:
+        console.put_document({"changes": [change.as_document() for change in changes]})
+        return
+    for change in changes:
+        console.talk(str(change))
+    console.talk("wrote `skills.lock`" if changes else "`skills.lock` is up to date")
+
+
+def install(
+    frozen: Annotated[
+        bool,
+        typer.Option(
+            "--frozen", help="Install exactly the lock; fail if it differs from skills.toml."
+        ),
+    ] = False,
+    registry: RegistryOption = "",
+    offline: Offline = False,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Install what skills.toml asks for, as skills.lock pins it.
+
+    Example for CI: spm install --frozen
+    """
+    from asyncio import run
+
+    from spm.manager import SkillManager
+
+    manager = SkillManager(registry=registry, offline=offline)
+    _report(run(manager.install(frozen=frozen, force=force)), as_json=as_json)
+
+
+def update(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="The skills to move; none moves all.")
+    ] = None,
+    registry: RegistryOption = "",
+    offline: Offline = False,
+    force: Force = False,
+    as_json: AsJson = False,
+) -> None:
+    """Move skills to the newest versions that skills.toml allows, and install them."""
+    from asyncio import run
+
+    from spm.manager import SkillManager
+
+    manager = SkillManager(registry=registry, offline=offline)
+    _report(run(manager.update(*(names or ()), force=force)), as_json=as_json)
+
+
+def _report(report: InstallReport, *, as_json: bool) -> None:
+    if as_json:
+        console.put_document(report.as_document())
+        return
+    for change in report.changes:
+        console.talk(str(change))
+    for warning in report.warnings:
+        console.warn(warning)
+    if not report.linked and not report.unlinked:
+        console.talk(f"everything is in place ({report.total} skills)")
+        return
+    console.talk(
+        f"installed {len(report.linked)} skills"
+        f" ({report.downloaded} downloaded, {report.reused} from the store)"
+        + (f", removed {len(report.unlinked)}" if report.unlinked else "")
+    )
+
+
+def list_installed(as_json: AsJson = False) -> None:
+    """List the skills installed in this project."""
+    from spm.listing import put_installed
+
+    put_installed(as_json=as_json)
+
+
+def tree(as_json: AsJson = False) -> None:
+    """Show which skill needs which, as skills.lock has it."""
+    from spm.listing import draw_tree, locked_skills
+    from spm.project import Project
+
+    skills = locked_skills(Project.above(Path.cwd()))
+    if as_json:
+        console.put_document([skill.as_document() for skill in skills.values()])
+        return
+    for line in draw_tree(skills):
+        console.put(line)
+
+
+def path(
+    name: Annotated[str, typer.Argument(help="An installed skill.")],
+) -> None:
+    """Print the folder of an installed skill, ready for a script.
+
+    Example: cat "$(spm path csv-tools)/SKILL.md"
+    """
+    from spm.listing import path_of
+
+    console.put(str(path_of(name)))

@@ -1,0 +1,154 @@
+"""A project on disk: its manifest, its lock and the folder its skills are linked into.
+
+Files are replaced whole (a temporary file beside them, flushed, then renamed), so
+that a reader sees the old text or the new one. Whoever changes a project holds
+`Project.exclusively`, an advisory lock that ends with its process.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spm_spec.errors import EnvironmentFailure, UserMistake
+from spm_spec.installed import Installed, parse_installed
+from spm_spec.lock import Lock, parse_lock
+from spm_spec.manifest import Manifest, parse_manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MANIFEST_NAME = "skills.toml"
+LOCK_NAME = "skills.lock"
+SKILLS_FOLDER = Path(".roundtable") / "skills"
+MAX_TEXT_BYTES = 32 * 1024 * 1024
+"""No manifest, lock or index larger than this is read into memory."""
+
+
+class NoProject(UserMistake):
+    """A command that needs a project was started outside of one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """One folder with a `skills.toml`."""
+
+    root: Path
+
+    @staticmethod
+    def above(start: Path) -> Project:
+        """The nearest project at or above ``start``.
+
+        Raises:
+            NoProject: no folder up to the root of the file system holds a manifest.
+        """
+        for folder in (start, *start.parents):
+            if (folder / MANIFEST_NAME).is_file():
+                return Project(folder)
+        raise NoProject(
+            f"no `{MANIFEST_NAME}` in `{start}` or above it",
+            hint="run `spm init` here first",
+        )
+
+    @staticmethod
+    def here() -> Project:
+        """The nearest project at or above the current folder."""
+        return Project.above(Path.cwd())
+
+    @property
+    def manifest_path(self) -> Path:
+        """What the project asks for."""
+        return self.root / MANIFEST_NAME
+
+    @property
+    def lock_path(self) -> Path:
+        """What it gets, exactly."""
+        return self.root / LOCK_NAME
+
+    @property
+    def skills_folder(self) -> Path:
+        """Where its skills are linked."""
+        return self.root / SKILLS_FOLDER
+
+    @property
+    def index_path(self) -> Path:
+        """The list of what is linked."""
+        return self.skills_folder / "index.json"
+
+    def skill_path(self, name: str, version: str) -> Path:
+        """Where one version of one skill is linked."""
+        return self.skills_folder / name / version
+
+    def manifest(self) -> Manifest:
+        """The manifest, read and validated."""
+        return parse_manifest(read_text(self.manifest_path), origin=MANIFEST_NAME)
+
+    def manifest_text(self) -> str:
+        """The manifest as it was written, for edits that keep comments."""
+        return read_text(self.manifest_path)
+
+    def lock(self) -> Lock | None:
+        """The lock, read and validated; ``None`` when there is none yet."""
+        if not self.lock_path.exists():
+            return None
+        return parse_lock(read_text(self.lock_path), origin=LOCK_NAME)
+
+    def installed(self) -> Installed:
+        """What the index says is linked; nothing when there is no index yet."""
+        if not self.index_path.exists():
+            return Installed((), None)
+        return parse_installed(read_text(self.index_path), origin=str(SKILLS_FOLDER / "index.json"))
+
+    @contextmanager
+    def exclusively(self) -> Iterator[None]:
+        """Hold the project against every other spm that would change it."""
+        import fcntl
+
+        self.skills_folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(self.skills_folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
+
+
+def read_text(path: Path) -> str:
+    """The UTF-8 text of a file that a person or spm wrote.
+
+    Raises:
+        UserMistake: the file is no UTF-8, or larger than `MAX_TEXT_BYTES`.
+        EnvironmentFailure: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_TEXT_BYTES + 1)
+    except OSError as error:
+        raise EnvironmentFailure(f"{path}: {(error.strerror or '').lower()}") from error
+    if len(data) > MAX_TEXT_BYTES:
+        raise UserMistake(f"{path}: larger than {MAX_TEXT_BYTES} bytes")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UserMistake(f"{path}: byte {error.start} is not UTF-8") from error
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Put ``text`` at ``path`` as a whole, surviving a crash at any moment."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise EnvironmentFailure(
+            f"{path}: {(error.strerror or '').lower()}",
+            hint="free some space or fix the permissions, then run the same command again",
+        ) from error

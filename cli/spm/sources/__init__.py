@@ -1,0 +1,1 @@
+"""Where skills come from: a registry, a git repository, a folder."""
