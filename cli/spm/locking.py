@@ -192,7 +192,7 @@ async def read_source(
         folder = (project.root / source.path).resolve().name
         return found_skill(files, source=source, where=source.path, folder=folder)
     if not isinstance(source, GitSource):
-        raise AssertionError(f"not a direct source: {source!r}")
+        raise AssertionError(f"not a direct source: {source!r}")  # noqa: TRY004  # our bug
     from asyncio import to_thread
 
     from spm.sources.git import fetch_git

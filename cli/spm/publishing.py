@@ -22,7 +22,7 @@ class NoToken(UserMistake):
         """Say where a token comes from."""
         super().__init__(
             "publishing needs a token",
-            hint="put the token the registry's admin made (`spm registry token create`) into SPM_TOKEN",
+            hint="put one into SPM_TOKEN; the registry's admin makes it: `spm registry token create`",
         )
 
 

@@ -25,7 +25,7 @@ class NoRegistry(UserMistake):
         """Name what was wanted."""
         super().__init__(
             f"no registry is configured to look for {what}",
-            hint="set `default` under [registries] in skills.toml, pass --registry, or set SPM_REGISTRY",
+            hint="set `default` under [registries] in skills.toml, or pass --registry URL",
         )
 
 
