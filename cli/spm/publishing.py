@@ -22,7 +22,7 @@ class NoToken(UserMistake):
         """Say where a token comes from."""
         super().__init__(
             "publishing needs a token",
-            hint="put one into SPM_TOKEN; the registry's admin makes it: `spm registry token create`",
+            hint="put one into SPM_TOKEN; `spm registry token create` makes it",
         )
 
 
