@@ -1,0 +1,1 @@
+"""One small module for each facility of the kernel that confinement stands on."""
