@@ -178,7 +178,7 @@ class _Composer:
         """Use up the next event of the stream."""
         from yaml import events
 
-        self._line = self.first_line + event.start_mark.line
+        self._line = self.first_line + int(getattr(event.start_mark, "line", 0))
         if isinstance(event, events.ScalarEvent):
             self._scalar(event)
         elif isinstance(event, events.CollectionStartEvent):
