@@ -21,6 +21,13 @@ if TYPE_CHECKING:
 DESCRIPTION_CHARACTERS = 1024
 COMPATIBILITY_CHARACTERS = 500
 
+_KINDS: dict[type, str] = {
+    str: "text",
+    int: "a number",
+    float: "a number",
+    dict: "a mapping",
+    list: "a list",
+}
 _VENDORS = ("anthropic", "claude")
 
 
@@ -38,14 +45,7 @@ def kind_of(value: object) -> str:
     """Return the plain word for the kind of ``value``."""
     if isinstance(value, bool):
         return "true or false"
-    words: dict[type, str] = {
-        str: "text",
-        int: "a number",
-        float: "a number",
-        dict: "a mapping",
-        list: "a list",
-    }
-    return words.get(type(value), "nothing")
+    return _KINDS.get(type(value), "nothing")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def near(word: str, known: Collection[str]) -> str | None:
     """Return a hint with the known word that ``word`` was probably meant to be."""
     from difflib import get_close_matches
 
-    matches = get_close_matches(word[:80].lower().replace("_", "-"), sorted(known), n=1)
+    matches = get_close_matches(word[:80].lower().replace("_", "-"), sorted(known), n=1, cutoff=0.55)
     return f"did you mean `{matches[0]}`?" if matches else None
 
 

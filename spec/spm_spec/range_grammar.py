@@ -117,7 +117,7 @@ def read_range(text: str) -> tuple[Cuts, Cuts]:
     matches_anything = False
     for alternative in text.split("||"):
         one, one_opened = _read_alternative(alternative.strip(" \t\r\n"), budget)
-        matches_anything |= one == ALL
+        matches_anything |= one == ALL and not one_opened
         cuts, opened = unite(cuts, one), unite(opened, one_opened)
     # npm: an alternative that is `*` swallows the others, openings included.
     return cuts, NOTHING if matches_anything else opened

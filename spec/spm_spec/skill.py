@@ -87,7 +87,8 @@ def _read(files: Mapping[str, bytes], folder: str | None, problems: ProblemList)
     markdown = read_markdown_fields(fields)
     _check_body(front, file, problems)
     described_fields = described or Fields(_EMPTY, SKILL_YAML, problems)
-    told = read_yaml_fields(described_fields, files.keys())
+    markdown_name = markdown.name if markdown else None
+    told = read_yaml_fields(described_fields, files.keys(), markdown_name=markdown_name)
     if markdown is None:
         return None
     if told.version is None and "version" not in described_fields.values:

@@ -77,11 +77,13 @@ class YamlFields:
     signing: Mapping[str, object] = field(default_factory=dict[str, object])
 
 
-def read_yaml_fields(fields: Fields, paths: Collection[str]) -> YamlFields:
+def read_yaml_fields(
+    fields: Fields, paths: Collection[str], *, markdown_name: str | None
+) -> YamlFields:
     """Return what is valid, noting the rest; ``paths`` are the files of the skill."""
     fields.unknown("unknown-key", (), KEYS)
     name, description, compatibility = _described(fields)
-    dependencies, python_requirements = _dependencies(fields, name)
+    dependencies, python_requirements = _dependencies(fields, name or markdown_name)
     return YamlFields(
         name=name,
         version=_version(fields),
