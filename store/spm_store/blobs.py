@@ -1,0 +1,157 @@
+"""One file a blob, named by its digest, and how trees share it.
+
+``blobs/<first two hex digits>/<digest>[-x]``: the same bytes with and without the
+executable bit are two files, because a hard link shares the mode. The empty blob is
+never shared: a thousand empty files must not be one inode.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from spm_store.leases import discard
+
+if TYPE_CHECKING:
+    from spm_spec.tree import TreeFile
+    from spm_store.durable import Disk
+
+FILE_MODE = 0o444
+EXECUTABLE_MODE = 0o555
+_READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_CANNOT_CLONE = frozenset(
+    {errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS, errno.EPERM}
+)
+_CANNOT_LINK = frozenset({errno.EMLINK, errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
+
+
+def mode_of(*, executable: bool) -> int:
+    """Return the mode of a stored file."""
+    return EXECUTABLE_MODE if executable else FILE_MODE
+
+
+def blob_name(file: TreeFile) -> str:
+    """Return the path of a blob below ``blobs/``."""
+    digits = file.digest.hex
+    return f"{digits[:2]}/{digits}-x" if file.executable else f"{digits[:2]}/{digits}"
+
+
+def read_file(path: str) -> tuple[bytes, os.stat_result]:
+    """Return the bytes and the status of a regular file.
+
+    Raises:
+        OSError: it cannot be read; ELOOP for a symlink, EINVAL for another kind of file.
+
+    """
+    descriptor = os.open(path, _READ_FLAGS)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", path)
+        data = os.read(descriptor, status.st_size + 1)
+        while len(data) < status.st_size and (more := os.read(descriptor, status.st_size)):
+            data += more
+        return data, status
+    finally:
+        os.close(descriptor)
+
+
+class Blobs:
+    """The blobs of one store. Bytes are compared before they are shared, never trusted."""
+
+    def __init__(self, root: str, disk: Disk) -> None:
+        """Know the store at ``root``; how files are shared is found out at first need."""
+        self._root = root
+        self._disk = disk
+        self._clones: bool | None = None
+        self.copied = False
+        """Whether some blob and the files it was shared with are separate inodes."""
+
+    def path(self, name: str) -> str:
+        """Return where the blob ``name`` stands."""
+        return f"{self._root}/blobs/{name}"
+
+    def holds(self, name: str, data: bytes, mode: int) -> bool:
+        """Whether the blob is there, with these bytes and this mode."""
+        try:
+            status = os.lstat(self.path(name))
+            if status.st_size != len(data) or status.st_mode != stat.S_IFREG | mode:
+                return False
+            return read_file(self.path(name))[0] == data
+        except OSError:
+            return False
+
+    def place(self, source: str, target: str, mode: int) -> None:
+        """Make ``target`` a file with the bytes of ``source``: reflink, else link, else copy.
+
+        Raises:
+            FileExistsError: ``target`` exists.
+
+        """
+        if self._clones is not False and self._cloned(source, target, mode):
+            return
+        try:
+            self._disk.link(source, target)
+        except OSError as error:
+            if error.errno not in _CANNOT_LINK:
+                raise
+            self.copied = True
+            self._disk.write_file(target, read_file(source)[0], mode)
+
+    def _cloned(self, source: str, target: str, mode: int) -> bool:
+        """Try a reflink; the first answer holds for the whole store."""
+        try:
+            self._disk.clone(source, target, mode)
+        except OSError as error:
+            if error.errno not in _CANNOT_CLONE:
+                raise
+            self._clones = False
+            return False
+        self._clones = self.copied = True
+        return True
+
+    def publish(self, staged: str, name: str, mode: int, spare: str) -> None:
+        """Make the staged file a blob, unless it is one; replace a damaged blob.
+
+        ``spare`` is a free name in the lease. Afterwards the blob and ``staged`` are
+        one inode where the file system shares files by hard links.
+        """
+        final = self.path(name)
+        try:
+            found = os.lstat(final)
+        except FileNotFoundError:
+            if self._added(staged, final, mode):
+                return
+        else:
+            if os.path.samestat(found, os.lstat(staged)):
+                return
+        if not self.holds(name, read_file(staged)[0], mode):
+            self._replace(staged, final, mode, spare)
+        elif not self._clones:
+            # Another process was first: its inode is the one to keep.
+            self._disk.remove_file(staged)
+            self.place(final, staged, mode)
+
+    def _added(self, staged: str, final: str, mode: int) -> bool:
+        """Make the blob, in a new folder if need be; False if another was first."""
+        try:
+            try:
+                self.place(staged, final, mode)
+            except FileNotFoundError:
+                with suppress(FileExistsError):
+                    self._disk.make_folder(final.rpartition("/")[0])
+                self.place(staged, final, mode)
+        except FileExistsError:
+            return False
+        return True
+
+    def _replace(self, staged: str, final: str, mode: int, spare: str) -> None:
+        if os.path.isdir(final) and not os.path.islink(final):
+            discard(self._root, self._disk, final)
+        self.place(staged, spare, mode)
+        self._disk.move(spare, final)
+        if os.path.lexists(spare):  # renaming one inode onto itself leaves both names
+            self._disk.remove_file(spare)

@@ -1,0 +1,228 @@
+"""Reading a skill's source folder, which may be anybody's: a checkout, a download.
+
+Nothing outside the folder is read, whatever its symlinks say; nothing that is not a
+regular file is opened for reading; nothing grows past the limits of a tree. Symlinks
+are replaced by what they point to, because trees have none.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, TypeAlias
+
+from spm_spec.errors import EnvironmentFailure, HostileDataError, UserMistake
+from spm_spec.tree import DEFAULT_LIMITS, FileEntry, Limits, check_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+IGNORED_FOLDERS = frozenset(
+    {
+        ".git",
+        ".hg",
+        ".svn",
+        ".idea",
+        ".mypy_cache",
+        ".pytest_cache",
+        ".ruff_cache",
+        ".tox",
+        ".venv",
+        "__pycache__",
+        "node_modules",
+    }
+)
+"""Folders of tools, at any depth."""
+
+IGNORED_FILES = (
+    ".git",
+    ".DS_Store",
+    "Thumbs.db",
+    ".spm-copy",
+    "*.pyc",
+    "*~",
+    "*.swp",
+    "*.swo",
+    ".#*",
+)
+"""Droppings of systems and editors, at any depth; shell patterns."""
+
+_READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_OWNER_EXECUTES = 0o100
+
+_Identity: TypeAlias = tuple[int, int]  # device and inode
+
+
+class NoSuchFolder(UserMistake):
+    """There is no folder where a skill was said to be."""
+
+    def __init__(self, path: str | Path, reason: str) -> None:
+        """Say what is there instead."""
+        super().__init__(f"{path}: {reason}", hint="name the folder that holds `SKILL.md`")
+        self.path = str(path)
+
+
+class FolderRefused(HostileDataError):
+    """A source folder holds what no skill may hold; ``reason`` is the kind, ``path`` the place."""
+
+    def __init__(self, reason: str, path: str, explanation: str) -> None:
+        """Name the kind, the place inside the folder and what was wrong with it."""
+        super().__init__(f"{ascii(path) if not path.isprintable() else path}: {explanation}")
+        self.reason = reason
+        self.path = path
+
+
+class FolderUnreadable(EnvironmentFailure):
+    """The system refused to read a source folder, or it changed while it was read."""
+
+    def __init__(self, path: str | Path, reason: str, *, hint: str | None = None) -> None:
+        """Say which file or folder, and why."""
+        super().__init__(f"{path}: {reason}", hint=hint)
+        self.path = str(path)
+
+
+def read_folder(path: Path, limits: Limits = DEFAULT_LIMITS) -> tuple[FileEntry, ...]:
+    """Return the files of a skill's source folder, sorted by path.
+
+    A file is executable if its owner may execute it. Ignored names are left out, and
+    folders without files do not exist in a tree.
+
+    Raises:
+        NoSuchFolder: ``path`` is not a folder.
+        FolderRefused: with the reason ``symlink-leaves``, ``symlink-loop``,
+            ``symlink-dangles``, ``symlink-to-ignored``, ``special-file``, ``not-utf8``,
+            ``file-too-large``, ``tree-too-large`` or ``too-many-entries``.
+        InvalidTree: a path no tree may hold.
+        FolderUnreadable: no permission, or a file changed while it was read.
+
+    """
+    if not os.path.isdir(path):
+        missing = not os.path.lexists(path)
+        raise NoSuchFolder(path, "no such folder" if missing else "not a folder")
+    try:
+        return _Reading(os.path.realpath(path), limits).files()
+    except OSError as error:
+        reason = os.strerror(error.errno or errno.EIO).lower()
+        raise FolderUnreadable(str(error.filename or path), reason) from error
+
+
+class _Reading:
+    """One pass over one folder. ``inside`` is a path in the tree, ``place`` a real path."""
+
+    def __init__(self, root: str, limits: Limits) -> None:
+        self._root = root
+        self._limits = limits
+        self._entries = 0
+        self._bytes = 0
+
+    def files(self) -> tuple[FileEntry, ...]:
+        """Read everything."""
+        found: list[FileEntry] = []
+        # The identities above a folder tell a loop from a folder linked twice.
+        pending: list[tuple[str, str, tuple[_Identity, ...]]]
+        pending = [("", self._root, (_identity(os.lstat(self._root)),))]
+        while pending:
+            inside, place, above = pending.pop()
+            for path, real, status in self._listed(inside, place):
+                if stat.S_ISDIR(status.st_mode):
+                    if _identity(status) in above:
+                        raise FolderRefused("symlink-loop", path, "a symlink to a folder it is in")
+                    pending.append((path, real, (*above, _identity(status))))
+                else:
+                    found.append(self._file(path, real))
+        return tuple(sorted(found, key=lambda file: file.path.encode()))
+
+    def _listed(self, inside: str, place: str) -> Iterator[tuple[str, str, os.stat_result]]:
+        """Yield path, real place and status of each name that counts."""
+        with os.scandir(place) as entries:
+            for entry in entries:
+                path = f"{inside}/{entry.name}" if inside else entry.name
+                linked = entry.is_symlink()
+                if _is_ignored(entry.name, folder=entry.is_dir(follow_symlinks=linked)):
+                    continue
+                self._count(path)
+                real = self._resolved(path, entry.path) if linked else entry.path
+                status = os.lstat(real)
+                if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+                    raise _special(path)
+                yield path, real, status
+
+    def _count(self, path: str) -> None:
+        self._entries += 1
+        if self._entries > self._limits.entries:
+            explanation = f"the folder holds more than {self._limits.entries} files and folders"
+            raise FolderRefused("too-many-entries", path, explanation)
+        try:
+            path.encode()
+        except UnicodeEncodeError as error:
+            raise FolderRefused("not-utf8", path, "the name is not UTF-8") from error
+        check_path(path, self._limits)
+
+    def _resolved(self, path: str, place: str) -> str:
+        """Return what a symlink leads to, if that is inside the folder and counts."""
+        try:
+            real = os.path.realpath(place, strict=True)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise FolderRefused("symlink-loop", path, "a symlink to itself") from error
+            if error.errno in {errno.ENOENT, errno.ENOTDIR}:
+                raise FolderRefused("symlink-dangles", path, "a symlink to nothing") from error
+            raise
+        if real != self._root and not real.startswith(self._root.rstrip("/") + "/"):
+            raise FolderRefused("symlink-leaves", path, "a symlink to outside the skill's folder")
+        names = os.path.relpath(real, self._root).split("/")
+        if any(_is_ignored(name, folder=True) for name in names):
+            raise FolderRefused("symlink-to-ignored", path, "a symlink to a file that is left out")
+        return real
+
+    def _file(self, path: str, place: str) -> FileEntry:
+        """Read one file; refuse to read it past the limits, or while it changes."""
+        descriptor = os.open(place, _READ_FLAGS)
+        try:
+            before = os.fstat(descriptor)
+            if not stat.S_ISREG(before.st_mode):
+                raise _special(path)
+            self._check_size(path, before.st_size)
+            with open(descriptor, "rb", closefd=False) as stream:
+                data = stream.read(before.st_size + 1)
+            after = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+        if len(data) != before.st_size or _version(before) != _version(after):
+            raise FolderUnreadable(
+                place, "the file changed while it was read", hint="try again when nothing writes it"
+            )
+        return FileEntry(path, data, bool(after.st_mode & _OWNER_EXECUTES))
+
+    def _check_size(self, path: str, size: int) -> None:
+        limits = self._limits
+        if size > limits.file_bytes:
+            explanation = f"the file is too large: {size} bytes, the limit is {limits.file_bytes}"
+            raise FolderRefused("file-too-large", path, explanation)
+        self._bytes += size
+        if self._bytes > limits.tree_bytes:
+            explanation = f"the folder holds more than {limits.tree_bytes} bytes"
+            raise FolderRefused("tree-too-large", path, explanation)
+
+
+def _is_ignored(name: str, *, folder: bool) -> bool:
+    if folder and name in IGNORED_FOLDERS:
+        return True
+    return not folder and any(fnmatchcase(name, pattern) for pattern in IGNORED_FILES)
+
+
+def _identity(status: os.stat_result) -> _Identity:
+    return (status.st_dev, status.st_ino)
+
+
+def _version(status: os.stat_result) -> tuple[int, int, int]:
+    return (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+
+def _special(path: str) -> FolderRefused:
+    return FolderRefused(
+        "special-file", path, "neither a file nor a folder, but a device, pipe or socket"
+    )
