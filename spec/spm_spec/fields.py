@@ -112,7 +112,9 @@ def near(word: str, known: Collection[str]) -> str | None:
     """Return a hint with the known word that ``word`` was probably meant to be."""
     from difflib import get_close_matches
 
-    matches = get_close_matches(word[:80].lower().replace("_", "-"), sorted(known), n=1, cutoff=0.55)
+    matches = get_close_matches(
+        word[:80].lower().replace("_", "-"), sorted(known), n=1, cutoff=0.55
+    )
     return f"did you mean `{matches[0]}`?" if matches else None
 
 

@@ -17,6 +17,8 @@ def quote(text: str, *, limit: int = SHOWN_CHARACTERS) -> str:
 
 
 def _shown(character: str) -> str:
-    if character.isprintable() and character != "`":
+    if character == "`":
+        return "\\x60"
+    if character.isprintable():
         return character
     return character.encode("unicode_escape", "surrogatepass").decode("ascii")

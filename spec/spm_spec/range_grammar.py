@@ -39,6 +39,7 @@ _OPERATOR = re.compile(r">=|<=|==|!=|~=|~>|>|<|=|\^|~|")
 _VERSION_TEXT = re.compile(_PARTIAL)
 _BLANKS = re.compile(r"[ \t\r\n]*")
 _WORD = re.compile(r"[^ \t\r\n,|]+")
+_HYPHEN_HINT = "a hyphen range is two versions, as in `1.2.3 - 2.0.0`"
 _HYPHEN = re.compile(r"[ \t\r\n]-[ \t\r\n]")
 
 
@@ -162,7 +163,7 @@ def _read_hyphen(text: str, budget: _Budget) -> tuple[Cuts, Cuts]:
     budget.spend()
     ends = [_VERSION_TEXT.fullmatch(end.strip(" \t\r\n")) for end in _HYPHEN.split(text)]
     if len(ends) != 2 or ends[0] is None or ends[1] is None:  # noqa: PLR2004  # from and to
-        raise budget.refuse(text, hint="a hyphen range is two versions, as in `1.2.3 - 2.0.0`")
+        raise budget.refuse(text, hint=_HYPHEN_HINT)
     lower, upper = (_partial(end, budget) for end in ends if end)
     cuts = intersect(_at_least(lower.floor), _below(None if upper.major is None else upper.ceiling))
     return cuts, intersect(cuts, unite(_band(lower), _band(upper)))
@@ -212,6 +213,8 @@ def _number(text: str | None, budget: _Budget) -> int | None:
 
 
 def _hint(text: str) -> str | None:
+    if text.strip() == "-":
+        return _HYPHEN_HINT
     if text.startswith(("===", ">==", "<==")):
         return "the operators are < <= > >= = == != ~= ^ ~ and a blank or a comma for `and`"
     return None
