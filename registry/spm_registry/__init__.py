@@ -1,1 +1,1 @@
-"""Placeholder."""
+"""The registry: its documents, its client and its server."""

@@ -1,0 +1,1 @@
+"""Where a registry keeps what it knows: one module per kind of backend."""
