@@ -19,6 +19,7 @@ from spm_sandbox.attestation import Expected
 from spm_sandbox.conversation import Conversation
 from spm_sandbox.errors import EntryPointMissing, InvalidArguments
 from spm_sandbox.exchange import Exchange, exchange
+from spm_sandbox.host import host_namespaces
 from spm_sandbox.interpreter import this_interpreter
 from spm_sandbox.launching import Zygote
 from spm_sandbox.plan import SKILL_FOLDER, Plan, Runtime, plan_for
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
 
     from spm_spec.policy import Policy
     from spm_spec.skill import Tool
-
-_NAMESPACES = ("user", "mnt", "pid", "net", "ipc", "uts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +218,7 @@ def _finished(value: Any, went: Exchange, plan: Plan, seconds: float) -> _Finish
 
 
 def _conversation(name: str, call: Mapping[str, object], plan: Plan) -> Conversation:
-    expected = Expected(_host_namespaces(), plan.filters)
+    expected = Expected(host_namespaces(), plan.filters)
     identifier = secrets.randbelow(1 << 31)
     try:
         conversation = Conversation(
@@ -231,10 +230,6 @@ def _conversation(name: str, call: Mapping[str, object], plan: Plan) -> Conversa
         size = conversation.request_length
         raise InvalidArguments(name, "", f"{size} bytes, more than {MAXIMUM_FRAME}")
     return conversation
-
-
-def _host_namespaces() -> dict[str, str]:
-    return {name: str(Path(f"/proc/self/ns/{name}").readlink()) for name in _NAMESPACES}
 
 
 _interpreter = cache(this_interpreter)

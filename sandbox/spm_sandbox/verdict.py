@@ -31,17 +31,17 @@ def raise_for_failure(
     """Raise what the end of a call means, unless it means a result."""
     if went.ending == "output":
         raise LimitExceeded(tool, "output_bytes", limits.output_bytes)
+    outcome = went.outcome
+    if "failed" in outcome:  # even if something answered: a layer was missing
+        stage, code = outcome["failed"], outcome["errno"]
+        raise SandboxUnavailable(
+            stage, printable_line(outcome["detail"]), errno=code, remedy=remedy_for(stage, code)
+        )
     answer = conversation.answer
     if answer is not None:
         if answer.failure is not None:
             raise _told(tool, answer.failure, limits)
         return
-    outcome = went.outcome
-    if "failed" in outcome:
-        stage, code = outcome["failed"], outcome["errno"]
-        raise SandboxUnavailable(
-            stage, printable_line(outcome["detail"]), errno=code, remedy=remedy_for(stage, code)
-        )
     if went.ending == "wall" or outcome.get("killed") == "wall":
         raise LimitExceeded(tool, "wall_seconds", wall)
     if outcome.get("killed") == "memory":
