@@ -20,35 +20,28 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-IGNORED_FOLDERS = frozenset(
+IGNORED_NAMES = frozenset(
     {
+        ".DS_Store",
         ".git",
         ".hg",
-        ".svn",
         ".idea",
         ".mypy_cache",
         ".pytest_cache",
         ".ruff_cache",
+        ".spm-copy",
+        ".svn",
         ".tox",
         ".venv",
+        "Thumbs.db",
         "__pycache__",
         "node_modules",
     }
 )
-"""Folders of tools, at any depth."""
+"""What tools and systems leave behind; left out at any depth, folder or not."""
 
-IGNORED_FILES = (
-    ".git",
-    ".DS_Store",
-    "Thumbs.db",
-    ".spm-copy",
-    "*.pyc",
-    "*~",
-    "*.swp",
-    "*.swo",
-    ".#*",
-)
-"""Droppings of systems and editors, at any depth; shell patterns."""
+IGNORED_PATTERNS = ("*.pyc", "*~", "*.swp", "*.swo", ".#*")
+"""What editors and Python leave behind; shell patterns for names, at any depth."""
 
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _OWNER_EXECUTES = 0o100
@@ -141,7 +134,7 @@ class _Reading:
             for entry in entries:
                 path = f"{inside}/{entry.name}" if inside else entry.name
                 linked = entry.is_symlink()
-                if _is_ignored(entry.name, folder=entry.is_dir(follow_symlinks=linked)):
+                if _is_ignored(entry.name):
                     continue
                 self._count(path)
                 real = self._resolved(path, entry.path) if linked else entry.path
@@ -174,7 +167,7 @@ class _Reading:
         if real != self._root and not real.startswith(self._root.rstrip("/") + "/"):
             raise FolderRefused("symlink-leaves", path, "a symlink to outside the skill's folder")
         names = os.path.relpath(real, self._root).split("/")
-        if any(_is_ignored(name, folder=True) for name in names):
+        if any(map(_is_ignored, names)):
             raise FolderRefused("symlink-to-ignored", path, "a symlink to a file that is left out")
         return real
 
@@ -208,10 +201,8 @@ class _Reading:
             raise FolderRefused("tree-too-large", path, explanation)
 
 
-def _is_ignored(name: str, *, folder: bool) -> bool:
-    if folder and name in IGNORED_FOLDERS:
-        return True
-    return not folder and any(fnmatchcase(name, pattern) for pattern in IGNORED_FILES)
+def _is_ignored(name: str) -> bool:
+    return name in IGNORED_NAMES or any(fnmatchcase(name, pattern) for pattern in IGNORED_PATTERNS)
 
 
 def _identity(status: os.stat_result) -> _Identity:

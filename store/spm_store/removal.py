@@ -26,13 +26,13 @@ _DIGEST_DIGITS = 64
 def remove_tree_of(store: Store, digest: Digest) -> bool:
     """Remove one tree and the blobs only it needs; False if it is not in the store."""
     root = os.fspath(store.root)
-    tree = store.get(digest)
-    if tree is None:
+    rows = store.index.rows([digest.raw])
+    if not rows:
         return False
     with storing(root), gc_lock(root, exclusive=True):
         encoded = dict(store.index.directories()).get(digest.raw)
         store.index.remove([digest.raw], store.disk)
-        discard(root, store.disk, os.fspath(tree.path))
+        discard(root, store.disk, os.fspath(store.tree_path(digest, rows[0].name)))
         if encoded is not None:
             blobs = set(_blobs_of(store, encoded, digest.raw))
             _remove_blobs(store, blobs)

@@ -55,7 +55,8 @@ class Transaction:
         self._lock = Lock()
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Sweep up after the dead; that costs two empty directory listings."""
+        sweep(self._root, self._disk)
         return self
 
     def __exit__(
@@ -115,11 +116,10 @@ class Transaction:
             return staged.stored
 
     def _begun(self) -> Lease:
-        """Return the lease; the first time, make the store if there is none, and sweep."""
+        """Return the lease; the first time, make the store if there is none."""
         if self._lease is None:
             for folder in ("blobs", "trees", WORK_FOLDER, "trash"):
                 os.makedirs(f"{self._root}/{folder}", exist_ok=True)
-            sweep(self._root, self._disk)
             self._lease = Lease(self._root, self._disk)
             self._store.index.create(self._disk, self._lease.path)
         return self._lease
