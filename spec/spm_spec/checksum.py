@@ -25,7 +25,7 @@ CHECKSUM_PATTERN = re.compile(r"sha256:[0-9a-f]{64}")
 _VERSION_LINE = re.compile(rb"(?m)^(?:version|'version'|\"version\")[ \t]*:.*$")
 _CHECKSUM_LINE = re.compile(rb"(?m)^(?:checksum|'checksum'|\"checksum\")[ \t]*:.*$")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-_COMMENT = re.compile(rb"[ \t]#.*")
+_COMMENT = re.compile(rb"[ \t]+#.*")
 
 
 class SkillYamlNotEditable(UserMistake):

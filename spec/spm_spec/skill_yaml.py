@@ -17,7 +17,7 @@ from spm_spec.fields import (
     kind_of,
 )
 from spm_spec.names import InvalidName, is_skill_name, parse_skill_name
-from spm_spec.policy import InvalidPolicy, parse_policy
+from spm_spec.policy import NOTHING, InvalidPolicy, parse_policy
 from spm_spec.quoting import quote
 from spm_spec.ranges import InvalidRange, VersionRange
 from spm_spec.skill_model import Framework, Tool
@@ -289,11 +289,11 @@ def _permissions(fields: Fields) -> Policy:
 
     value = fields.values.get("permissions")
     try:
-        return parse_policy({} if value is None else value, where=where)
+        return NOTHING if value is None else parse_policy(value, where=where)
     except InvalidPolicy as error:
         path = ("permissions", *last[0])
         fields.note("invalid-permissions", path, error.message, hint=error.hint)
-        return parse_policy({}, where=where)
+        return NOTHING
 
 
 def _checksum(fields: Fields) -> str | None:

@@ -26,11 +26,11 @@ PARTIALS = st.one_of(
     NUMBERS.map(str),
     st.sampled_from(["*", "x", "1.x", "2.1.*", "0.x", "0.0.x"]),
 )
-COMPARATORS = st.builds(lambda operator, partial: operator + partial, OPERATORS, PARTIALS)
+COMPARATORS = st.tuples(OPERATORS, PARTIALS).map("".join)
 CONJUNCTIONS = st.lists(COMPARATORS, min_size=1, max_size=3).map(" ".join)
 RANGE_TEXTS = st.one_of(
     st.lists(CONJUNCTIONS, min_size=1, max_size=3).map(" || ".join),
-    st.builds(lambda low, high: f"{low} - {high}", VERSIONS, VERSIONS),
+    st.tuples(VERSIONS.map(str), VERSIONS.map(str)).map(" - ".join),
 )
 RANGES = RANGE_TEXTS.map(VersionRange.parse)
 
