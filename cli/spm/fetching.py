@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from spm.console import Progress
 from spm.installation import check_same_skill, registries_of
-from spm.locking import read_source
+from spm.universe import read_source
 from spm_spec.package import read_package
 from spm_spec.sources import RegistrySource
 

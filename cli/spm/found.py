@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from spm_spec.errors import UserMistake
 from spm_spec.skill import read_skill
+from spm_spec.sources import GitSource
 from spm_spec.tree import build_tree
 from spm_spec.versions import Version
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from spm_spec.digests import Digest
     from spm_spec.skill import Problem, Skill
-    from spm_spec.sources import Source
+    from spm_spec.sources import PathSource
     from spm_spec.tree import FileEntry
 
 UNVERSIONED = Version.parse("0.0.0")
@@ -39,7 +40,7 @@ class FoundSkill:
     """One skill with the source that gives exactly these bytes again."""
 
     skill: Skill
-    source: Source
+    source: GitSource | PathSource
     files: tuple[FileEntry, ...]
     tree: Digest
 
@@ -53,9 +54,17 @@ class FoundSkill:
         """The version it states, or `UNVERSIONED`."""
         return self.skill.version or UNVERSIONED
 
+    @property
+    def asked(self) -> GitSource | PathSource:
+        """The source as a manifest asks for it: a repository without its commit."""
+        source = self.source
+        if isinstance(source, GitSource):
+            return GitSource(source.url, source.reference, source.subdirectory)
+        return source
+
 
 def found_skill(
-    files: tuple[FileEntry, ...], *, source: Source, where: str, folder: str | None
+    files: tuple[FileEntry, ...], *, source: GitSource | PathSource, where: str, folder: str | None
 ) -> FoundSkill:
     """Read the skill in ``files``.
 

@@ -103,8 +103,9 @@ class LoadedSkill:
 
     def instructions_for(self, framework: str) -> str:
         """The instructions written for ``framework``, or those of SKILL.md."""
+        family = framework.partition("-")[0]
         for wanted in self.skill.frameworks:
-            if wanted.name == framework and wanted.instructions_file is not None:
+            if wanted.name in {framework, family} and wanted.instructions_file is not None:
                 data = self.texts.get(wanted.instructions_file)
                 if data is not None:
                     return data.decode("utf-8", errors="replace")
@@ -133,7 +134,9 @@ class LoadedSkill:
     def _translated(self, framework: str) -> Translation:
         from spm_sandbox.adapters import adapter_for
 
-        return adapter_for(framework).tools(self.skill, self.explicit.get(framework))
+        return adapter_for(framework).tools(
+            self.skill, self.explicit.get(framework.partition("-")[0])
+        )
 
     def tool(self, name: str) -> Tool:
         """The tool called ``name``.
@@ -181,7 +184,11 @@ class LoadedSkill:
         """Run the call in a framework's ``message`` and return that framework's result.
 
         A refusal or a failure of the tool becomes the framework's error result, so
-        that the model reads it; a message that is no call raises.
+        that the model reads it. Hostile data is never an answer: it raises.
+
+        Raises:
+            InvalidCall, UnknownTool: the message is no call of a tool of this skill.
+            ProtocolViolation: the sandboxed process lied and was killed.
         """
         from asyncio import to_thread
 
@@ -192,11 +199,13 @@ class LoadedSkill:
     ) -> dict[str, object]:
         """Do what `answer` does, and wait for it."""
         from spm_sandbox.adapters import adapter_for, detect_framework
+        from spm_sandbox.adapters.calls import invocation_of
 
         adapter = adapter_for(detect_framework(framework, self.environment, self.folders))
-        call = adapter.call(message, self.skill)
+        call = adapter.call(message)
+        meant = invocation_of(call, [self.skill])
         try:
-            result = self.call_now(call.name, call.arguments)
+            result = self.call_now(meant.tool.name, meant.arguments)
         except HostileDataError:
             raise
         except SpmError as error:

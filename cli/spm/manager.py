@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 from spm.installation import InstallReport, frozen_lock, in_place, install_lock
 from spm.listing import NotInstalled
 from spm.loaded import LoadedSkill, load_skill
-from spm.locking import Change, changes_between, is_settled, make_lock, read_source
+from spm.locking import Change, changes_between, is_settled, make_lock
 from spm.project import MANIFEST_NAME, NoProject, Project, replace_text
 from spm.reach import Reach
+from spm.universe import read_source
 from spm_spec.errors import SpmError, UserMistake
 from spm_spec.lock import Lock, render_lock
 from spm_spec.manifest import Manifest, parse_manifest
