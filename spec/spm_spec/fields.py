@@ -85,7 +85,8 @@ class Fields:
             if key not in known:
                 where = f" in `{dotted(path)}`" if path else ""
                 message = f"unknown field {quote(key)}{where}"
-                self.note(code, (*path, key), message, hint=near(key, known))
+                hint = None if self.problems.is_full else near(key, known)
+                self.note(code, (*path, key), message, hint=hint)
 
     def at(self, path: Path) -> object:
         """Return the value at ``path``, ``None`` if there is none."""

@@ -102,11 +102,16 @@ class ProblemList:
     ) -> None:
         """Note one problem; what it blocks follows from its code."""
         blocks = CODES[code]
-        if len(self.found) >= PROBLEMS_SHOWN and _RANK[blocks] <= self._rank():
+        if self.is_full and _RANK[blocks] <= self._rank():
             self.left_out += 1
             return
         severity: Severity = "error" if blocks == "load" else "warning"
         self.found.append(Problem(code, severity, blocks, message, file, line, hint))
+
+    @property
+    def is_full(self) -> bool:
+        """Whether hints are worth no more work."""
+        return len(self.found) >= PROBLEMS_SHOWN
 
     def result(self) -> tuple[Problem, ...]:
         """Return the problems by file and line, with a note on those left out."""

@@ -23,15 +23,13 @@ if TYPE_CHECKING:
 FIELDS = ("name", "description", "license", "compatibility", "metadata", "allowed-tools")
 BODY_LINES = 500
 
-# Fields other agents write, and where they belong here.
-_MOVES = {
-    **dict.fromkeys(
-        ("version", "author", "repository", "homepage", "tags", "dependencies", "tools"),
-        "move it to skill.yaml",
-    ),
-    "permissions": "move it to skill.yaml",
-    "capabilities": "move it to skill.yaml",
-}
+# Fields that some write into the front matter and that skill.yaml has a place for.
+_IN_SKILL_YAML = frozenset(
+    {
+        *("version", "author", "repository", "homepage", "tags", "capabilities"),
+        *("frameworks", "dependencies", "tools", "permissions"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +66,11 @@ def _note_unknown(fields: Fields) -> None:
     for key in fields.values:
         if key not in FIELDS:
             message = f"{quote(key)} is not a field of the Agent Skills specification"
-            hint = _MOVES.get(key) or near(key, FIELDS) or "move it under `metadata`"
+            hint = "move it under `metadata`"
+            if key in _IN_SKILL_YAML:
+                hint = "move it to skill.yaml"
+            elif not fields.problems.is_full:
+                hint = near(key, FIELDS) or hint
             fields.note("unknown-field", (key,), message, hint=hint)
 
 

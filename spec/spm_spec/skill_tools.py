@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from spm_spec.fields import is_list, is_mapping, kind_of
+from spm_spec.input_schema import InvalidInputSchema, check_input_schema
 from spm_spec.quoting import quote
 from spm_spec.skill_model import EntryPoint, Tool
 
@@ -32,13 +33,18 @@ class InvalidTool(Exception):  # internal: becomes a Problem
     """One tool cannot be used; the rest of the skill can."""
 
     def __init__(
-        self, message: str, *, key: str | None = None, code: str = "invalid-tool", hint: str = ""
+        self,
+        message: str,
+        *,
+        at: Path = (),
+        code: str = "invalid-tool",
+        hint: str | None = None,
     ) -> None:
-        """Say what is wrong, and under which ``key`` of the tool."""
+        """Say what is wrong, and where inside the tool."""
         super().__init__(message)
-        self.key = key
+        self.at = at
         self.code = code
-        self.hint = hint or None
+        self.hint = hint
 
 
 def read_tools(fields: Fields, paths: Collection[str]) -> tuple[Tool, ...]:
@@ -58,8 +64,7 @@ def read_tools(fields: Fields, paths: Collection[str]) -> tuple[Tool, ...]:
         try:
             tool = _read_tool(fields, path, paths)
         except InvalidTool as error:
-            place = path if error.key is None else (*path, error.key)
-            fields.note(error.code, place, str(error), hint=error.hint)
+            fields.note(error.code, (*path, *error.at), str(error), hint=error.hint)
             continue
         first = tools.setdefault(tool.name, tool)
         if first is not tool:
@@ -76,17 +81,17 @@ def _read_tool(fields: Fields, path: Path, paths: Collection[str]) -> Tool:
     name = _text(value, "name")
     if _TOOL_NAME.fullmatch(name) is None:
         message = f"tool name {quote(name)} must be 1 to 64 letters, digits, `_` or `-`"
-        raise InvalidTool(message, key="name")
+        raise InvalidTool(message, at=("name",))
     description = _text(value, "description")
     entry, runtime = parse_entry(_text(value, "entry"))
     if entry.path not in paths:
         message = f"the entry point of `{name}` is {quote(entry.path)}, which the skill lacks"
-        raise InvalidTool(message, key="entry", code="missing-entry", hint="add the file")
+        raise InvalidTool(message, at=("entry",), code="missing-entry", hint="add the file")
     stated = value.get("runtime")
     if stated is not None and stated != runtime:
         shown = quote(stated) if isinstance(stated, str) else kind_of(stated)
         message = f"the runtime of `{name}` is {shown}, its entry point says `{runtime}`"
-        raise InvalidTool(message, key="runtime", hint="leave `runtime` out")
+        raise InvalidTool(message, at=("runtime",), hint="leave `runtime` out")
     schema = _input_schema(name, value.get("input"))
     return Tool(name, description, schema, runtime, entry, fields.document.line_of(path))
 
@@ -97,7 +102,7 @@ def _text(value: dict[str, object], key: str) -> str:
         raise InvalidTool(f"the tool has no `{key}`", hint=f"add `{key}:`")
     if not isinstance(text, str) or not text.strip():
         shown = "empty" if isinstance(text, str) else kind_of(text)
-        raise InvalidTool(f"`{key}` of the tool is {shown}, not text", key=key)
+        raise InvalidTool(f"`{key}` of the tool is {shown}, not text", at=(key,))
     return text.strip()
 
 
@@ -114,11 +119,11 @@ def parse_entry(text: str) -> tuple[EntryPoint, Runtime]:
             path, attribute = match.groups()
             if _IDENTIFIER.fullmatch(attribute) is None:
                 message = f"{quote(attribute)} in the entry point is not an identifier"
-                raise InvalidTool(message, key="entry")
+                raise InvalidTool(message, at=("entry",))
             return EntryPoint(_inside(path), attribute), runtime
     if _SCRIPT_ENTRY.fullmatch(text) is None:
         hint = f"write {_FORMS}"
-        raise InvalidTool(f"{quote(text)} is not an entry point", key="entry", hint=hint)
+        raise InvalidTool(f"{quote(text)} is not an entry point", at=("entry",), hint=hint)
     return EntryPoint(_inside(text), None), "executable"
 
 
@@ -132,26 +137,13 @@ def _inside(path: str) -> str:
     if "\\" in path or any(part in {"", ".", ".."} for part in path.split("/")):
         hint = "write the path from the skill's folder, with `/`"
         message = f"{quote(path)} does not stay inside the skill"
-        raise InvalidTool(message, key="entry", hint=hint)
+        raise InvalidTool(message, at=("entry",), hint=hint)
     return path
 
 
 def _input_schema(name: str, value: object) -> dict[str, object]:
-    if value is None:
-        return {"type": "object", "properties": {}, "additionalProperties": False}
-    if not is_mapping(value):
-        raise InvalidTool(f"the input of `{name}` is {kind_of(value)}, not a schema", key="input")
-    if value.get("type") != "object":
-        hint = "write `type: object` and the arguments under `properties:`"
-        raise InvalidTool(f"the input of `{name}` is not of `type: object`", key="input", hint=hint)
-    properties = value.get("properties", {})
-    if not is_mapping(properties) or not all(
-        is_mapping(item) or isinstance(item, bool) for item in properties.values()
-    ):
-        message = f"`properties` in the input of `{name}` must map names to schemas"
-        raise InvalidTool(message, key="input")
-    required = value.get("required", [])
-    if not is_list(required) or not all(isinstance(item, str) for item in required):
-        message = f"`required` in the input of `{name}` must be a list of names"
-        raise InvalidTool(message, key="input")
-    return value
+    try:
+        return check_input_schema(value)
+    except InvalidInputSchema as error:
+        message = f"the input of `{name}` {error}"
+        raise InvalidTool(message, at=("input", *error.path), hint=error.hint) from error

@@ -23,7 +23,7 @@ SKILL_YAML = sorted((SPEC / "vectors/skill").glob("*.json"))
 VECTORS = FRONT_MATTER + SKILL_YAML
 
 
-def contents(content: Any) -> bytes:
+def contents(content: str | list[str] | dict[str, Any]) -> bytes:
     """The bytes a vector means: text as it is, lines with LF after each, hex, or a repetition."""
     if isinstance(content, str):
         return content.encode()
@@ -31,7 +31,8 @@ def contents(content: Any) -> bytes:
         return "".join(f"{line}\n" for line in content).encode()
     if "hex" in content:
         return bytes.fromhex(content["hex"])
-    return content["repeat"].encode() * content["times"]
+    repeated: str = content["repeat"]
+    return repeated.encode() * int(content["times"])
 
 
 def reading_of(vector: dict[str, Any]) -> SkillReading:
@@ -310,6 +311,44 @@ def test_no_files_make_reading_fail(markdown: str, skill_yaml: str) -> None:
     reading = read_skill(files, folder="a")
 
     assert reading.loads == all(problem.blocks != "load" for problem in reading.problems)
+
+
+@pytest.mark.parametrize(
+    ("schema", "message"),
+    [
+        ("[a]", "is a list, not a schema"),
+        (
+            "{type: object, properties: [a]}",
+            "has a list at `properties`, not a mapping of schemas",
+        ),
+        ("{type: object, properties: {x: text}}", "has text at `properties.x`, not a schema"),
+        (
+            "{type: object, properties: {x: {type: strnig}}}",
+            "has the unknown type `strnig` at `properties.x.type`",
+        ),
+        ("{type: object, required: x}", "must list names at `required`"),
+        ("{type: object, anyOf: {}}", "has a mapping at `anyOf`, not a list of schemas"),
+        (
+            "{type: object, anyOf: [{type: 7}]}",
+            "has the unknown type a number at `anyOf[0].type`",
+        ),
+    ],
+)
+def test_an_input_schema_is_refused_with_the_place(schema: str, message: str) -> None:
+    tool = f"  - name: a\n    description: b\n    entry: src/a.py:run\n    input: {schema}\n"
+    problem, _ = first_problem(GOOD, f"version: 1.0.0\ntools:\n{tool}")
+
+    assert problem == f"skill.yaml:6: the input of `a` {message}"
+
+
+@pytest.mark.timeout(5)
+def test_many_unknown_keys_cost_little() -> None:
+    lines = "".join(f"k{number}: 1\n" for number in range(9_000))
+    files = {"SKILL.md": GOOD.encode(), "skill.yaml": ("version: 1.0.0\n" + lines).encode()}
+    problems = read_skill(files, folder="pdf-tools").problems
+
+    assert len(problems) == 201
+    assert problems[-1].message == "8800 more problems are not shown"
 
 
 FIELD_VALUES = st.recursive(
