@@ -100,7 +100,11 @@ class _Explanation:
             lead = (
                 "because" if not self._lines or incompatibility is not self._root else "so, because"
             )
-            self._write(incompatibility, f"{lead} {self._wording.premises(*facts)},", referred)
+            self._write(
+                incompatibility,
+                f"{lead} {self._wording.premises(cause.conflict, cause.reason, incompatibility)},",
+                referred,
+            )
         elif facts:
             yield from self._visit_with_fact(incompatibility, learnt[0], facts[0], referred)
         else:
@@ -127,7 +131,7 @@ class _Explanation:
         else:
             below, beside = inner
             yield self._visit(below)
-            premises = self._wording.premises(beside, fact)
+            premises = self._wording.premises(beside, fact, incompatibility)
             self._write(incompatibility, f"{lead} {premises},", referred)
 
     def _visit_two(

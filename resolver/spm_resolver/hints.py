@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spm_resolver.wording import demand_of
+from spm_resolver.wording import as_written, demand_of
 from spm_spec.names import is_host_package
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _wrong_host(package: Package, demands: Sequence[Demand], packages: Packages)
     wanted = failing[0].wanted
     old = package.known.versions[-1].key < wanted.cuts[0]
     change = "upgrade" if old else "change"
-    text = " ".join(wanted.text.split())
+    text = as_written(wanted)
     return f"{change} {package.name} to {text}, or state its version under [hosts] in skills.toml"
 
 
@@ -71,7 +71,7 @@ def _empty_range(package: Package, demands: Sequence[Demand], packages: Packages
     del packages
     for demand in demands:
         if demand.wanted.is_empty:
-            text = " ".join(demand.wanted.text.split())
+            text = as_written(demand.wanted)
             return f"no version at all lies in {text}, the range given for {package.name}"
     return None
 

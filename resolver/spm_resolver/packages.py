@@ -10,7 +10,7 @@ from spm_resolver.provider import NOT_KNOWN
 from spm_resolver.versions_set import KnownVersions
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from spm_resolver.preferences import Preferences
     from spm_resolver.provider import Candidate, Provider
@@ -46,7 +46,7 @@ class Package:
         self,
         index: int,
         name: str,
-        candidates: list[Candidate] | None,
+        candidates: Sequence[Candidate] | None,
         preferences: Preferences,
     ) -> None:
         """Sort the ``candidates``; ``None`` if there is no package called ``name``."""
@@ -54,7 +54,7 @@ class Package:
         self.index = index
         self.name = name
         self.exists = candidates is not None
-        self.known = KnownVersions(name, candidates or [], locked)
+        self.known = KnownVersions(name, candidates or (), locked)
         self.locked = 0 if locked is None else self.known.of_version(locked)
         self.needs: list[Needs | None] = [None] * len(self.known.versions)
         self.widened: dict[Demand, int] = {}
@@ -91,21 +91,25 @@ class Packages:
         self._preferences = preferences
         self.all: list[Package] = []
         self.index: dict[str, int] = {}
+        self._answers: dict[str, Sequence[Candidate] | None] = {}
 
     def unknown(self, names: Iterable[str]) -> list[str]:
         """Return those of ``names`` that the provider must learn before they can be met."""
-        index, versions = self.index, self.provider.versions
-        return [name for name in names if name not in index and versions(name) is NOT_KNOWN]
+        missing: list[str] = []
+        for name in names:
+            if name not in self.index and name not in self._answers:
+                answer = self.provider.versions(name)
+                if answer is NOT_KNOWN:
+                    missing.append(name)
+                else:
+                    self._answers[name] = answer
+        return missing
 
     def meet(self, name: str) -> Package:
-        """Return the package ``name``, which is new and which the provider knows."""
+        """Return the package ``name``, which is new and not ``unknown``."""
         if len(self.all) >= MOST_PACKAGES:
             raise UniverseTooLarge("packages in one search", len(self.all) + 1, MOST_PACKAGES)
-        answer = self.provider.versions(name)
-        if answer is NOT_KNOWN:
-            message = f"{name} was met before it was known"
-            raise AssertionError(message)
-        candidates = None if answer is None else list(answer)
+        candidates = self._answers.pop(name)
         package = Package(len(self.all), name, candidates, self._preferences)
         self.index[name] = package.index
         self.all.append(package)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from itertools import pairwise
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from spm_resolver.errors import ContradictoryMetadata, UniverseTooLarge
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from spm_spec.versions import Version
 
 ABSENT = 1
+_key = attrgetter("key")
 MOST_VERSIONS = 10_000  # of one package; npm's largest has about 5,000
 
 
@@ -38,11 +40,8 @@ class KnownVersions:
         """Sort the ``candidates`` of ``name``; a yanked one counts only if it is ``locked``."""
         if len(candidates) > MOST_VERSIONS:
             raise UniverseTooLarge(f"versions of {name}", len(candidates), MOST_VERSIONS)
-        usable: list[Version] = []
-        withheld: list[Version] = []
-        for candidate in candidates:
-            chosen = withheld if candidate.yanked and candidate.version != locked else usable
-            chosen.append(candidate.version)
+        usable = [version for version, yanked in candidates if not yanked or version == locked]
+        withheld = [version for version, yanked in candidates if yanked and version != locked]
         usable.sort(key=_key)
         withheld.sort(key=_key)
         self.versions = usable
@@ -104,7 +103,3 @@ def _set_of(indexes: Iterable[int]) -> int:
     for index in indexes:
         result |= 2 << index
     return result
-
-
-def _key(version: Version) -> tuple[object, ...]:
-    return version.key

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from spm_resolver.incompatibility import Incompatibility
     from spm_resolver.packages import Package, Packages
+    from spm_spec.ranges import VersionRange
 
 
 class Wording:
@@ -27,6 +28,7 @@ class Wording:
         """Speak about ``packages``."""
         self._packages = packages
         self._origin = origin
+        self._sentences: dict[Incompatibility, str] = {}
 
     @property
     def failure(self) -> str:
@@ -35,6 +37,12 @@ class Wording:
 
     def sentence(self, incompatibility: Incompatibility) -> str:
         """Return what ``incompatibility`` says, as a clause without full stop."""
+        sentence = self._sentences.get(incompatibility)
+        if sentence is None:
+            sentence = self._sentences[incompatibility] = self._compose(incompatibility)
+        return sentence
+
+    def _compose(self, incompatibility: Incompatibility) -> str:
         cause = incompatibility.cause
         if not isinstance(cause, Learnt):
             subject, verb, thing = self._parts(incompatibility)
@@ -47,23 +55,29 @@ class Wording:
         wanted = [self._required(self._packages.all[index], versions) for index, versions in needed]
         return _derived(chosen, wanted)
 
-    def premises(self, one: Incompatibility, other: Incompatibility) -> str:
-        """Return what two incompatibilities say, merged where that reads better."""
+    def premises(
+        self, one: Incompatibility, other: Incompatibility, conclusion: Incompatibility
+    ) -> str:
+        """Return what the two premises of ``conclusion`` say, merged where that reads better."""
+        remaining = {index for index, _ in conclusion.terms}
         for first, second in ((one, other), (other, one)):
-            if self._leads_to(first, second):
+            link = self._link(first, second)
+            if link is not None and link not in remaining:
                 _, verb, thing = self._parts(second)
                 return f"{self.sentence(first)} which {verb} {thing}"
         if not isinstance(one.cause, Learnt) and not isinstance(other.cause, Learnt):
             subject, verb, thing = self._parts(one)
             other_subject, other_verb, other_thing = self._parts(other)
-            if (subject, verb) == (other_subject, other_verb):
+            if (subject, verb) == (other_subject, other_verb) and ", " not in thing + other_thing:
                 return f"{subject} {verb} both {' and '.join(sorted((thing, other_thing)))}"
-        return f"{self.sentence(one)} and {self.sentence(other)}{self._gap(one, other)}"
+        first_sentence = self.sentence(one)
+        joint = ", and" if ", " in first_sentence else " and"
+        return f"{first_sentence}{joint} {self.sentence(other)}{self._gap(one, other)}"
 
     def wanted(self, demand: Demand) -> str:
         """Return the demand as it was written: ``name range``."""
         name = self._packages.all[demand.package].name
-        text = " ".join(demand.wanted.text.split())
+        text = as_written(demand.wanted)
         return name if demand.wanted.is_any or not text else f"{name} {text}"
 
     def chosen(self, package: Package, versions: int) -> str:
@@ -78,16 +92,18 @@ class Wording:
         allowed = package.known.full & ~forbidden
         if allowed == package.known.full & ~ABSENT:
             return package.name
-        return self._named(package, allowed)
+        return self._as_demanded(package, allowed) or f"{package.name} {_runs(package, allowed)}"
 
     def _named(self, package: Package, versions: int) -> str:
-        if not versions:
-            return f"a version of {package.name} that does not exist"
-        if not is_single(versions):
-            for demand in package.demands():
-                if demand.allowed == versions and not demand.wanted.is_any:
-                    return self.wanted(demand)
-        return f"{package.name} {_runs(package, versions)}"
+        demanded = None if is_single(versions) else self._as_demanded(package, versions)
+        return demanded or f"{package.name} {_runs(package, versions)}"
+
+    def _as_demanded(self, package: Package, versions: int) -> str | None:
+        """Return ``versions`` as the first range met that allows exactly them."""
+        for demand in package.demands():
+            if demand.allowed == versions and not demand.wanted.is_any:
+                return self.wanted(demand)
+        return None
 
     def _parts(self, incompatibility: Incompatibility) -> tuple[str, str, str]:
         cause = incompatibility.cause
@@ -120,13 +136,14 @@ class Wording:
         yanked = package.known.withheld
         return ", all of whose versions are yanked" if yanked else ", which has no versions"
 
-    def _leads_to(self, first: Incompatibility, second: Incompatibility) -> bool:
-        """Whether whatever meets the demand of ``first`` is what ``second`` speaks of."""
+    def _link(self, first: Incompatibility, second: Incompatibility) -> int | None:
+        """Return the package by which ``first`` leads to ``second``, if it does."""
         demand = demand_of(first)
         if demand is None or not demand.allowed or not isinstance(second.cause, Demand):
-            return False
+            return None
         index, versions = second.terms[0]
-        return index == demand.package and demand.allowed & versions == demand.allowed
+        leads = index == demand.package and demand.allowed & versions == demand.allowed
+        return index if leads else None
 
     def _gap(self, one: Incompatibility, other: Incompatibility) -> str:
         """Say so if two ranges overlap, but only where no version lies."""
@@ -138,6 +155,11 @@ class Wording:
         if first.wanted.intersect(second.wanted).is_empty:
             return ""
         return f", and no version of {self._packages.all[first.package].name} matches both"
+
+
+def as_written(wanted: VersionRange) -> str:
+    """Return the text of a range on one line, without needless blanks."""
+    return " ".join(wanted.text.split()).replace(", ", ",")
 
 
 def demand_of(incompatibility: Incompatibility) -> Demand | None:
