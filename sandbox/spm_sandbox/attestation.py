@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,28 +24,27 @@ class Expected:
 
 def difference(observed: Any, expected: Expected) -> str | None:
     """Return the first thing that is not as ordered, in words, or None."""
-    if not isinstance(observed, dict) or set(observed) != {
-        "status",
-        "namespaces",
-        "process",
-        "user",
-    }:
+    shape = {"status", "namespaces", "process", "user"}
+    if not isinstance(observed, dict) or set(cast("dict[str, Any]", observed)) != shape:
         return "the attestation has another shape"
-    status, namespaces = observed["status"], observed["namespaces"]
-    if not isinstance(status, dict) or not isinstance(namespaces, dict):
+    told = cast("dict[str, Any]", observed)
+    if not isinstance(told["status"], dict) or not isinstance(told["namespaces"], dict):
         return "the attestation has another shape"
-    for name in _CAPABILITY_SETS:
-        if status.get(name) != _NO_CAPABILITIES:
-            return f"{name} is {status.get(name)!r:.40}"
-    wanted = {"NoNewPrivs": "1", "Seccomp": "2"}
-    if "Seccomp_filters" in status:  # Linux 5.9
-        wanted["Seccomp_filters"] = str(expected.filters)
-    for name, value in wanted.items():
+    status = cast("dict[str, Any]", told["status"])
+    for name, value in _wanted(status, expected).items():
         if status.get(name) != value:
             return f"{name} is {status.get(name)!r:.40}, not {value}"
-    if observed["process"] != _FIRST_AND_WORKER or observed["user"] != _INSIDE_USER:
-        return f"process {observed['process']!r:.20} of user {observed['user']!r:.20}"
-    return _shared_namespace(namespaces, expected.host_namespaces)
+    if told["process"] != _FIRST_AND_WORKER or told["user"] != _INSIDE_USER:
+        return f"process {told['process']!r:.20} of user {told['user']!r:.20}"
+    return _shared_namespace(cast("dict[str, Any]", told["namespaces"]), expected.host_namespaces)
+
+
+def _wanted(status: Mapping[str, Any], expected: Expected) -> dict[str, str]:
+    wanted = dict.fromkeys(_CAPABILITY_SETS, _NO_CAPABILITIES)
+    wanted |= {"NoNewPrivs": "1", "Seccomp": "2"}
+    if "Seccomp_filters" in status:  # Linux 5.9
+        wanted["Seccomp_filters"] = str(expected.filters)
+    return wanted
 
 
 def _shared_namespace(inside: Mapping[str, Any], host: Mapping[str, str]) -> str | None:

@@ -7,7 +7,7 @@ Whatever else arrives is a violation, and the first one ends the conversation.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from spm_sandbox import wire
 from spm_sandbox.attestation import Expected, difference
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _ATTESTATION_LONGEST = 8192
+_TEXTS = {"kind", "message", "type", "limit"}
 _RESPONSE_OVERHEAD = 64  # bytes around a result: the map, its keys and the id
 
 
@@ -83,7 +84,7 @@ class Conversation:
         return self._request
 
     def _check_attestation(self, message: Any) -> None:
-        if not isinstance(message, dict) or set(message) != {"attestation"}:
+        if _keys(message) != {"attestation"}:
             raise ProtocolViolation("the first frame is not an attestation")
         wrong = difference(message["attestation"], self._expected)
         if wrong:
@@ -94,23 +95,28 @@ class Conversation:
     def _read_response(self, message: Any) -> Answer:
         if not isinstance(message, dict):
             raise ProtocolViolation("a response that is not a map")
-        identifier = message.get("id")
+        response = cast("dict[str, Any]", message)
+        identifier = response.get("id")
         if type(identifier) is not int or identifier != self._identifier:
             raise ProtocolViolation("a response to another request")
-        if set(message) == {"id", "result"}:
-            return Answer(value=message["result"])
-        if set(message) == {"id", "error"}:
-            return Answer(failure=_read_failure(message["error"]))
+        if set(response) == {"id", "result"}:
+            return Answer(value=response["result"])
+        if set(response) == {"id", "error"}:
+            return Answer(failure=_read_failure(response["error"]))
         raise ProtocolViolation("a response of another shape")
 
 
 def _read_failure(error: Any) -> Failure:
-    allowed = {"kind", "message", "type", "traceback", "limit"}
-    if not isinstance(error, dict) or not set(error) <= allowed:
+    fields = cast("dict[str, Any]", error) if isinstance(error, dict) else {}
+    lines = fields.get("traceback", [])
+    texts = {name: value for name, value in fields.items() if name != "traceback"}
+    if not isinstance(lines, list) or not {"kind", "message"} <= set(texts) <= _TEXTS:
         raise ProtocolViolation("an error of another shape")
-    lines = error.pop("traceback", [])
-    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+    traceback = cast("list[object]", lines)
+    if not all(isinstance(text, str) for text in (*texts.values(), *traceback)):
         raise ProtocolViolation("an error of another shape")
-    if not {"kind", "message"} <= set(error) or not all(isinstance(v, str) for v in error.values()):
-        raise ProtocolViolation("an error of another shape")
-    return Failure(**error, traceback=tuple(lines))
+    return Failure(**texts, traceback=tuple(str(line) for line in traceback))
+
+
+def _keys(message: Any) -> set[str]:
+    return set(cast("dict[str, Any]", message)) if isinstance(message, dict) else set()

@@ -10,7 +10,6 @@ from spm_sandbox.errors import (
     LimitExceeded,
     ProtocolViolation,
     SandboxUnavailable,
-    SpmError,
     ToolFailed,
 )
 from spm_sandbox.printable import printable, printable_line
@@ -19,6 +18,7 @@ from spm_sandbox.remedies import remedy_for
 if TYPE_CHECKING:
     from spm_sandbox.conversation import Conversation, Failure
     from spm_sandbox.exchange import Exchange
+    from spm_spec.errors import SpmError
     from spm_spec.policy import Limits
 
 _MOST_JSON_VALUES = 200_000

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import struct
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from spm_sandbox.errors import ProtocolViolation
@@ -26,8 +27,9 @@ LENGTH_BYTES = 4
 # texts, then everything with a type byte, then the small negative integers.
 _SMALL_MAP, _SMALL_LIST, _SMALL_TEXT, _TYPED, _NEGATIVE = 0x80, 0x90, 0xA0, 0xC0, 0xE0
 
-_FIXED = {0xC0: 0, 0xC2: 0, 0xC3: 0, 0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8}
-_FIXED |= {0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8}
+_CONSTANTS = {0xC0: 0, 0xC2: 0, 0xC3: 0}
+_INTEGERS = {0xCC: 1, 0xCD: 2, 0xCE: 4, 0xCF: 8, 0xD0: 1, 0xD1: 2, 0xD2: 4, 0xD3: 8}
+_FIXED = _CONSTANTS | _INTEGERS
 _FLOATS = {0xCA: (">f", 4), 0xCB: (">d", 8)}
 _BLOBS = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4}
 _LISTS = {0xDC: 2, 0xDD: 4}
@@ -78,8 +80,7 @@ def encode(value: object) -> bytes:
     Raises:
         ValueError, TypeError, OverflowError: the value is not JSON-like.
     """
-    import msgpack
-
+    msgpack: Any = import_module("msgpack")
     encoded: bytes = msgpack.packb(value, use_bin_type=True)
     return encoded
 
@@ -90,8 +91,7 @@ def decode(data: bytes) -> Any:
     Raises:
         ProtocolViolation: a cap, a type or a rule of the wire is broken.
     """
-    import msgpack
-
+    msgpack: Any = import_module("msgpack")
     scan(data)
     try:
         return msgpack.unpackb(data, raw=False, strict_map_key=True, object_pairs_hook=_unique)

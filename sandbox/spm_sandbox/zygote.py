@@ -61,7 +61,7 @@ def frozen_worker(package: Path) -> dict[str, bytes]:
     """
     header = MAGIC_NUMBER + bytes(12)
     sources = [package / "__init__.py", *sorted((package / "worker").glob("*.py"))]
-    frozen = {}
+    frozen: dict[str, bytes] = {}
     for source in sources:
         name = source.relative_to(package.parent)
         inside = f"{WORKER_FOLDER}/{name.with_suffix('.pyc')}"

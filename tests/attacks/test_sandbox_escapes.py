@@ -7,12 +7,15 @@ same user, so that a probe that never works cannot count as a denial.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.sandbox_world import NOBODY, World, other_user_python, world
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 NEEDS_PROCESSES = (
     "set_user_id_on_a_file",

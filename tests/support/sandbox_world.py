@@ -11,13 +11,17 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import jsonschema
 
 from spm_sandbox.native.syscalls import numbers_of, this_architecture
 from tests.support import sandbox_call
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 NOBODY = 65534
 CANARY = "canary-7f3a91"
@@ -39,15 +43,12 @@ def other_user_python() -> str | None:
 
 
 def _as_nobody(command: list[str], data: bytes) -> bytes:
-    import msgpack
-
-    packages = str(Path(msgpack.__file__).parents[1])
+    packages = str(Path(jsonschema.__file__).parents[1])
     path = [str(_HERE.parent / folder) for folder in _FOLDERS]
     done = subprocess.run(
         command,
         input=data,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        capture_output=True,
         check=True,
         user=NOBODY,
         group=NOBODY,
@@ -206,7 +207,7 @@ class World:
 
 
 @contextlib.contextmanager
-def world(user: int | None) -> Iterator[World]:
+def world(user: int | None) -> Generator[World]:
     """Make a host for ``user`` (None: whoever runs the tests), and take it down."""
     with tempfile.TemporaryDirectory(prefix="spm-world-", dir="/var/tmp") as name:
         folder = Path(name)
@@ -217,9 +218,10 @@ def world(user: int | None) -> Iterator[World]:
         folder.chmod(0o755)
         services = Services(folder)
         services.open()
-        identity: dict[str, Any] = {} if user is None else {"user": user, "group": user}
         environment = {"SPM_CANARY": CANARY}
-        with subprocess.Popen(["/bin/sleep", "300"], env=environment, **identity) as victim:
+        with subprocess.Popen(
+            ["/bin/sleep", "300"], env=environment, user=user, group=user
+        ) as victim:
             try:
                 yield World(folder, user, services, victim)
             finally:

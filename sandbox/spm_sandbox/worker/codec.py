@@ -53,7 +53,8 @@ def unpack(data: bytes) -> Any:
     return value
 
 
-def _pack(value: object, parts: list[bytes], where: str, depth: int) -> None:
+def _pack(value: Any, parts: list[bytes], where: str, depth: int) -> None:
+    content: Any = value  # what the checks below narrow is of no use: items may be anything
     if depth > MAXIMUM_DEPTH:
         raise Unsendable(f"more than {MAXIMUM_DEPTH} levels deep at {where[:80]}…")
     if value is None or isinstance(value, bool):
@@ -67,20 +68,21 @@ def _pack(value: object, parts: list[bytes], where: str, depth: int) -> None:
     elif isinstance(value, str):
         _pack_text(value, parts, where)
     elif isinstance(value, (bytes, bytearray, memoryview)):
-        raw = bytes(value)
+        raw = bytes(content)
         parts += (_head(len(raw), 0, 0, (0xC4, 0xC5, 0xC6)), raw)
     else:
         _pack_container(value, parts, where, depth)
 
 
-def _pack_container(value: object, parts: list[bytes], where: str, depth: int) -> None:
+def _pack_container(value: Any, parts: list[bytes], where: str, depth: int) -> None:
+    content: Any = value
     if isinstance(value, (list, tuple)):
-        parts.append(_head(len(value), 0x90, 16, (None, 0xDC, 0xDD)))
-        for index, item in enumerate(value):
+        parts.append(_head(len(content), 0x90, 16, (None, 0xDC, 0xDD)))
+        for index, item in enumerate(content):
             _pack(item, parts, f"{where}/{index}", depth + 1)
     elif isinstance(value, dict):
-        parts.append(_head(len(value), 0x80, 16, (None, 0xDE, 0xDF)))
-        for key, item in value.items():
+        parts.append(_head(len(content), 0x80, 16, (None, 0xDE, 0xDF)))
+        for key, item in content.items():
             if not isinstance(key, str):
                 raise Unsendable(f"a key of type {type(key).__name__} at {where or '/'}")
             _pack_text(key, parts, where)
@@ -157,7 +159,7 @@ def _length(data: bytes, lead: int, at: int) -> tuple[str, int, int]:
 
 
 def _unpack_list(data: bytes, length: int, at: int) -> tuple[list[Any], int]:
-    items = []
+    items: list[Any] = []
     for _ in range(length):
         item, at = _unpack(data, at)
         items.append(item)

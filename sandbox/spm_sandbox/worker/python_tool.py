@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 def run(call: Mapping[str, Any]) -> dict[str, Any]:
     """Answer a ``python`` call: ``path`` and ``attribute`` of the entry point, ``arguments``."""
     try:
-        function = _function(_load(call["path"]), call["path"], call["attribute"])
-        if isinstance(function, dict):
-            return function
+        function = getattr(_load(call["path"]), call["attribute"], None)
+        if not callable(function):
+            message = f"{call['path']} has no function `{call['attribute']}`"
+            return {"error": {"kind": "entry", "message": message}}
         return {"result": _finished(function(**call["arguments"]))}
     except SystemExit as leaving:
         message = f"the tool called exit ({leaving.code!r:.80})"
@@ -38,19 +39,14 @@ def _load(path: str) -> ModuleType:
     name = name.partition(".")[0]
     sys.dont_write_bytecode = True
     sys.path.insert(0, folder)
-    specification = spec_from_file_location(name, file, loader=SourceFileLoader(name, file))
+    loader = SourceFileLoader(name, file)
+    specification = spec_from_file_location(name, file, loader=loader)
+    if specification is None:
+        raise ImportError(f"{path} is not a module")
     module: ModuleType = module_from_spec(specification)
     sys.modules[name] = module
-    specification.loader.exec_module(module)
+    loader.exec_module(module)
     return module
-
-
-def _function(module: ModuleType, path: str, attribute: str) -> Any:
-    function = getattr(module, attribute, None)
-    if callable(function):
-        return function
-    what = "has no" if function is None else "has something else than a function as"
-    return {"error": {"kind": "entry", "message": f"{path} {what} `{attribute}`"}}
 
 
 def _finished(value: object) -> object:
