@@ -149,8 +149,19 @@ def _symlink(target: str, place: str) -> None:
     try:
         os.symlink(target, place)
     except FileNotFoundError:
-        os.makedirs(os.path.dirname(place), exist_ok=True)
+        _make_folders(os.path.dirname(place))
         os.symlink(target, place)
+
+
+def _make_folders(folder: str) -> None:
+    """Make ``folder``; one call where the folder above is there, as it mostly is."""
+    try:
+        os.mkdir(folder)
+    except FileNotFoundError:
+        os.makedirs(folder, exist_ok=True)
+    except FileExistsError:
+        if not os.path.isdir(folder):
+            raise
 
 
 def _replace_by_link(target: str, place: str, *, force: bool) -> None:
