@@ -7,17 +7,16 @@ length; time is linear. The rules are numbered in spec/versions.md.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spm_spec.cuts import ALL, LOWEST, NOTHING, cuts_between, intersect, invert, successor, unite
 from spm_spec.quoting import quote
+from spm_spec.range_partial import Partial, RangeSyntaxError, lowest_prerelease
 from spm_spec.versions import (
     BUILD_PATTERN,
     LARGEST_NUMBER,
     PRERELEASE_PATTERN,
     VERSION_CHARACTERS,
-    Version,
     parse_prerelease,
 )
 
@@ -41,64 +40,6 @@ _BLANKS = re.compile(r"[ \t\r\n]*")
 _WORD = re.compile(r"[^ \t\r\n,|]+")
 _HYPHEN_HINT = "a hyphen range is two versions, as in `1.2.3 - 2.0.0`"
 _HYPHEN = re.compile(r"[ \t\r\n]-[ \t\r\n]")
-
-
-class RangeSyntaxError(ValueError):
-    """The text is not a range; ``ranges`` turns this into ``InvalidRange``."""
-
-    def __init__(self, message: str, *, hint: str | None = None) -> None:
-        """Keep the hint beside the message."""
-        super().__init__(message)
-        self.hint = hint
-
-
-@dataclass(frozen=True, slots=True)
-class Partial:
-    """A version with perhaps its last numbers left open (``None``)."""
-
-    major: int | None
-    minor: int | None
-    patch: int | None
-    prerelease: tuple[int | str, ...]
-    text: str
-
-    @property
-    def is_full(self) -> bool:
-        """Whether all three numbers are given."""
-        return self.patch is not None
-
-    @property
-    def floor(self) -> Key:
-        """The least release it can mean, or the pre-release it names."""
-        return Version(self.major or 0, self.minor or 0, self.patch or 0, self.prerelease).key
-
-    @property
-    def ceiling(self) -> Key:
-        """The least key above everything it can mean."""
-        if self.is_full:
-            return successor(self.floor)
-        return self.next_minor if self.minor is not None else self.next_major
-
-    @property
-    def next_major(self) -> Key:
-        """The lowest pre-release of the next major version."""
-        return _lowest(self._next(self.major), 0, 0)
-
-    @property
-    def next_minor(self) -> Key:
-        """The lowest pre-release of the next minor version."""
-        return _lowest(self.major or 0, self._next(self.minor), 0)
-
-    @property
-    def next_patch(self) -> Key:
-        """The lowest pre-release of the next patch version."""
-        return _lowest(self.major or 0, self.minor or 0, self._next(self.patch))
-
-    def _next(self, number: int | None) -> int:
-        following = (number or 0) + 1
-        if following > LARGEST_NUMBER:
-            raise RangeSyntaxError(f"{quote(self.text)} has no next version within the limits")
-        return following
 
 
 def read_range(text: str) -> tuple[Cuts, Cuts]:
@@ -220,16 +161,12 @@ def _hint(text: str) -> str | None:
     return None
 
 
-def _lowest(major: int, minor: int, patch: int) -> Key:
-    return (major, minor, patch, 0, LOWEST[4])
-
-
 def _band(partial: Partial) -> Cuts:
     """Return all pre-releases of the version ``partial`` names, if it names a pre-release."""
     if not partial.prerelease:
         return NOTHING
     major, minor, patch, _, _ = partial.floor
-    return (_lowest(major, minor, patch), (major, minor, patch, 1, ()))
+    return (lowest_prerelease(major, minor, patch), (major, minor, patch, 1, ()))
 
 
 def _at_least(key: Key) -> Cuts:
@@ -284,7 +221,7 @@ def _at_most(partial: Partial) -> Cuts:
 def _under(partial: Partial) -> Cuts:
     if partial.major is None:
         return NOTHING
-    return _below(partial.floor if partial.is_full else _lowest(*partial.floor[:3]))
+    return _below(partial.floor if partial.is_full else lowest_prerelease(*partial.floor[:3]))
 
 
 def _tilde(partial: Partial) -> Cuts:

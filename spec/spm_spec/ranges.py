@@ -146,7 +146,8 @@ _ZERO: Key = (0, 0, 0, 1, ())
 
 @lru_cache(maxsize=4096)
 def _parse(text: str) -> VersionRange:
-    from spm_spec.range_grammar import RangeSyntaxError, read_range
+    from spm_spec.range_grammar import read_range
+    from spm_spec.range_partial import RangeSyntaxError
 
     try:
         cuts, opened = read_range(text)

@@ -16,10 +16,11 @@ from spm_spec.fields import (
     is_mapping,
     kind_of,
 )
-from spm_spec.names import InvalidName, is_skill_name, parse_skill_name
+from spm_spec.names import is_skill_name
 from spm_spec.policy import NOTHING, InvalidPolicy, parse_policy
 from spm_spec.quoting import quote
 from spm_spec.ranges import InvalidRange, VersionRange
+from spm_spec.skill_dependencies import read_dependencies, read_version_range
 from spm_spec.skill_model import Framework, Tool
 from spm_spec.skill_tools import read_tools
 from spm_spec.versions import InvalidVersion, Version
@@ -41,16 +42,11 @@ AUTHOR_CHARACTERS = 200
 URL_CHARACTERS = 2048
 WORDS = 32
 WORD_CHARACTERS = 64
-DEPENDENCIES = 512
-PYTHON_REQUIREMENTS = 256
-SPECIFIER_CHARACTERS = 256
 
 _WORD = re.compile(r"[a-z0-9]+(?:[-._:+][a-z0-9]+)*")
 _URL = re.compile(
     r"https://[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?(?:[/?#][!-~]*)?"
 )
-_PYTHON_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,126}[A-Za-z0-9])?")
-_SPECIFIER_PART = re.compile(r"(?:===|==|!=|~=|<=|>=|<|>) *[A-Za-z0-9.!+*_-]{1,100}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +79,7 @@ def read_yaml_fields(
     """Return what is valid, noting the rest; ``paths`` are the files of the skill."""
     fields.unknown("unknown-key", (), KEYS)
     name, description, compatibility = _described(fields)
-    dependencies, python_requirements = _dependencies(fields, name or markdown_name)
+    dependencies, python_requirements = read_dependencies(fields, name or markdown_name)
     return YamlFields(
         name=name,
         version=_version(fields),
@@ -204,7 +200,7 @@ def _framework(fields: Fields, path: Path, paths: Collection[str]) -> Framework 
         fields.note("invalid-framework", (*path, "name"), message)
         return None
     try:
-        compatibility = _range(fields, (*path, "compatibility"), text)
+        compatibility = read_version_range(fields, (*path, "compatibility"), text)
     except InvalidRange as error:
         fields.note("invalid-framework", (*path, "compatibility"), error.message, hint=error.hint)
         return None
@@ -214,70 +210,6 @@ def _framework(fields: Fields, path: Path, paths: Collection[str]) -> Framework 
         fields.note("missing-instructions", (*path, "instructions-file"), message)
         instructions = None
     return Framework(name, compatibility, instructions if isinstance(instructions, str) else None)
-
-
-def _range(fields: Fields, path: Path, value: object) -> VersionRange:
-    text = value if isinstance(value, str) else fields.document.text_of(path)
-    if text is None or value is None or isinstance(value, bool):
-        message = f"a version range is text, not {kind_of(value)}"
-        raise InvalidRange(message, text="", hint="write `*` for any version")
-    return VersionRange.parse(text)
-
-
-def _dependencies(
-    fields: Fields, own_name: str | None
-) -> tuple[dict[str, VersionRange], dict[str, str]]:
-    value = fields.values.get("dependencies")
-    if value is None:
-        return {}, {}
-    if not is_mapping(value) or len(value) > DEPENDENCIES:
-        message = f"`dependencies` must map at most {DEPENDENCIES} names to version ranges"
-        hint = "write `name: '^1.0.0'`, one a line"
-        fields.note("invalid-dependency", ("dependencies",), message, hint=hint)
-        return {}, {}
-    ranges: dict[str, VersionRange] = {}
-    python: dict[str, str] = {}
-    for name, item in value.items():
-        path: Path = ("dependencies", name)
-        if name == "python" and is_mapping(item):
-            python = _python_requirements(fields, path, item)
-            continue
-        try:
-            if parse_skill_name(name) == own_name:
-                fields.note("invalid-dependency", path, f"`{name}` depends on itself")
-                continue
-            ranges[name] = _range(fields, path, item)
-        except (InvalidName, InvalidRange) as error:
-            message = f"dependency {quote(name)}: {error.message}"
-            fields.note("invalid-dependency", path, message, hint=error.hint)
-    return ranges, python
-
-
-def _python_requirements(fields: Fields, path: Path, value: dict[str, object]) -> dict[str, str]:
-    if len(value) > PYTHON_REQUIREMENTS:
-        message = f"`python` lists {len(value)} packages, the limit is {PYTHON_REQUIREMENTS}"
-        fields.note("invalid-dependency", path, message)
-        return {}
-    requirements: dict[str, str] = {}
-    for name, item in value.items():
-        specifier = item if isinstance(item, str) else fields.document.text_of((*path, name))
-        if _PYTHON_NAME.fullmatch(name) and specifier is not None and is_specifier(specifier):
-            requirements[name] = specifier.strip()
-            continue
-        message = f"Python requirement {quote(name)}: {quote(specifier or kind_of(item))}"
-        message += " is not a version specifier"
-        hint = "write it as pip does, `'>=2.31,<3'`, or `'*'` for any version"
-        fields.note("invalid-dependency", (*path, name), message, hint=hint)
-    return requirements
-
-
-def is_specifier(text: str) -> bool:
-    """Whether ``text`` is a PEP 440 version specifier set, ``*`` or empty (any version)."""
-    if len(text) > SPECIFIER_CHARACTERS:
-        return False
-    if text.strip() in {"", "*"}:
-        return True
-    return all(_SPECIFIER_PART.fullmatch(part.strip()) for part in text.split(","))
 
 
 def _permissions(fields: Fields) -> Policy:

@@ -278,6 +278,50 @@ def test_skill_yaml_problems_name_the_line_and_the_fix(
     assert first_problem(GOOD, skill_yaml) == (message.replace("{checksum}", checksum), hint)
 
 
+@pytest.mark.parametrize(
+    "skill_yaml",
+    [
+        "dependencies: {python: {requests: '>=2 <3'}}",
+        "dependencies: {python: {requests: [a]}}",
+        "dependencies: {python: {'re quests': '*'}}",
+        "dependencies: {python: {requests: '" + ">=1," * 100 + "'}}",
+        "dependencies: {python: {" + ", ".join(f"p{n}: '*'" for n in range(257)) + "}}",
+        "dependencies: {" + ", ".join(f"d{n}: '*'" for n in range(513)) + "}",
+        "dependencies: {other: true}",
+        "dependencies: {other: [a]}",
+    ],
+)
+def test_dependencies_that_nobody_could_resolve_do_not_load(skill_yaml: str) -> None:
+    files = {"SKILL.md": GOOD.encode(), "skill.yaml": f"version: 1.0.0\n{skill_yaml}".encode()}
+    reading = read_skill(files, folder="pdf-tools")
+
+    assert [problem.code for problem in reading.problems] == ["invalid-dependency"]
+    assert not reading.loads
+
+
+@pytest.mark.parametrize(
+    ("skill_yaml", "code"),
+    [
+        ("frameworks: claude", "invalid-framework"),
+        ("frameworks: [7]", "invalid-framework"),
+        ("author: " + "a" * 201, "invalid-field"),
+        ("author:", "invalid-field"),
+        ("tools: [" + ", ".join(["a"] * 129) + "]", "invalid-tool"),
+        ("tools: [a]", "invalid-tool"),
+        ("tags: [" + ", ".join(f"t{n}" for n in range(33)) + "]", "invalid-word"),
+        ("homepage: https://example.org/\u00e9", "invalid-url"),
+        ("homepage: https://" + "a" * 2048, "invalid-url"),
+    ],
+)
+def test_a_field_that_is_not_valid_is_left_out(skill_yaml: str, code: str) -> None:
+    files = {"SKILL.md": GOOD.encode(), "skill.yaml": f"version: 1.0.0\n{skill_yaml}".encode()}
+    reading = read_skill(files, folder="pdf-tools")
+
+    assert [problem.code for problem in reading.problems] == [code]
+    assert reading.loads
+    assert not reading.publishable
+
+
 def test_permissions_are_refused_at_their_line() -> None:
     skill_yaml = "version: 1.0.0\npermissions:\n  subprocess: true\n  netwrok: []\n"
     files = {"SKILL.md": GOOD.encode(), "skill.yaml": skill_yaml.encode()}
