@@ -11,6 +11,7 @@ import gc
 import math
 import random
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from spm_resolver.errors import NoSolution
@@ -65,7 +66,7 @@ def _lockstep(below: str, version: int) -> str:
 
 def diamond(width: int) -> Problem:
     """Many packages that must agree on one below them."""
-    shared = {f"{version}.0.0": {} for version in range(1, 21)}
+    shared: dict[str, dict[str, str]] = {f"{version}.0.0": {} for version in range(1, 21)}
     texts: Texts = {"shared": dict(shared)}
     for index in range(width):
         texts[f"d{index}"] = {
@@ -125,6 +126,10 @@ def ours(provider: MetadataProvider, asked: dict[str, VersionRange]) -> bool:
     except NoSolution:
         return False
     return True
+
+
+def ours_in_all(texts: Texts, asked: dict[str, str]) -> bool:
+    return ours(*compiled(texts, asked))
 
 
 def peer(texts: Texts, asked: dict[str, str]) -> bool:
@@ -190,9 +195,9 @@ def main() -> None:
     ratios: list[float] = []
     for title, (texts, asked) in problems.items():
         provider, ranges = compiled(texts, asked)
-        solving, answer = best(lambda p=provider, r=ranges: ours(p, r))
-        total, _ = best(lambda t=texts, a=asked: ours(*compiled(t, a)))
-        other, expected = best(lambda t=texts, a=asked: peer(t, a))
+        solving, answer = best(partial(ours, provider, ranges))
+        total, _ = best(partial(ours_in_all, texts, asked))
+        other, expected = best(partial(peer, texts, asked))
         if answer != expected:
             message = f"{title}: the solvers disagree"
             raise AssertionError(message)

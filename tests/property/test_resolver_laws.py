@@ -57,9 +57,16 @@ def random_universe(chance: random.Random, packages: int, versions: int) -> Text
     }
 
 
-def outcome(texts: Texts, asked: dict[str, str], **preferences: object) -> dict[str, str] | str:
+def outcome(
+    texts: Texts,
+    asked: dict[str, str],
+    *,
+    locked: dict[str, str] | None = None,
+    lowest: bool = False,
+) -> dict[str, str] | str:
+    """Return the solution, or the whole explanation."""
     try:
-        return Universe.of(texts).resolve(asked, **preferences)
+        return Universe.of(texts).resolve(asked, locked=locked, lowest=lowest)
     except NoSolution as error:
         return f"{error.message}\n{error.hint}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from spm_resolver.driver import resolve
 from spm_resolver.preferences import Preferences
@@ -58,16 +58,18 @@ class Universe:
             if name in self.packages
         }
 
-    def resolve(self, requirements: Mapping[str, str], **preferences: object) -> dict[str, str]:
+    def resolve(
+        self,
+        requirements: Mapping[str, str],
+        *,
+        locked: Mapping[str, str] | None = None,
+        prereleases: frozenset[str] = frozenset(),
+        lowest: bool = False,
+    ) -> dict[str, str]:
         """Resolve to plain texts."""
-        locked = preferences.pop("locked", {})
-        assert isinstance(locked, dict)
-        chosen = Preferences(
-            locked={name: Version.parse(text) for name, text in locked.items()},
-            **preferences,  # type: ignore[arg-type]  # plain keywords of Preferences
-        )
-        solution = resolve(self.fetch, ranges(requirements), chosen, names=self.packages)
-        return shown(solution)
+        pins = {name: Version.parse(text) for name, text in (locked or {}).items()}
+        preferences = Preferences(pins, prereleases, lowest)
+        return shown(resolve(self.fetch, ranges(requirements), preferences, names=self.packages))
 
 
 def ranges(requirements: Mapping[str, str]) -> dict[str, VersionRange]:
@@ -97,7 +99,8 @@ def is_satisfiable(texts: Texts, requirements: Mapping[str, str]) -> bool:
             if wanted.admits(Version.parse(version))
         ]
 
-    with Cadical153() as oracle:
+    created: Any = Cadical153()  # python-sat has no types
+    with created as oracle:
         for name, text in requirements.items():
             oracle.add_clause(admitted(name, text))
         for name, versions in texts.items():
