@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, TypeGuard, TypeVar
 
 from spm_spec.errors import UserMistake
@@ -187,7 +188,7 @@ class _Reader:
             path = ("grants", name)
             try:
                 grants[self._name(path)] = parse_policy(
-                    table[name], where=lambda _, name=name: f"the grant to `{name}`"
+                    table[name], where=partial(_grant_place, name)
                 )
             except InvalidPolicy as error:
                 raise self.refusal(
@@ -214,7 +215,9 @@ class _Reader:
                 message = f"registry `{name}` is {kind_of(value)}, it must be a URL or a table"
                 raise self.refusal(path, message, reason="wrong-type")
             self._known(value, ("url", "skills"), path)
-            urls[name] = self.checked((*path, "url"), normal_registry_url, value.get("url", ""))
+            if "url" not in value:
+                raise self.refusal(path, f"registry `{name}` has no `url`", reason="no-url")
+            urls[name] = self.checked((*path, "url"), normal_registry_url, value["url"])
             for pattern in self._patterns(name, value.get("skills", [])):
                 if bound.setdefault(pattern, name) != name:
                     message = (
@@ -319,6 +322,10 @@ _FORMS = {
     "path": frozenset({"path"}),
     "git": frozenset({"git", "ref", "subdirectory"}),
 }
+
+
+def _grant_place(name: str, _: tuple[str | int, ...]) -> str:
+    return f"the grant to `{name}`"
 
 
 def _check_pattern(text: str) -> str:
