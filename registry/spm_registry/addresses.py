@@ -47,7 +47,7 @@ def redirected(url: str, location: str) -> str:
     Raises:
         RegistryLied: it leads anywhere else.
     """
-    target = urljoin(url, location) if len(location) <= URL_CHARACTERS else ""
+    target = _joined(url, location)
     if _split(target) is None:
         raise RegistryLied(url, f"redirects to `{printable(location, 200)}`, which is no address")
     if origin(target) != origin(url) and not target.startswith("https://"):
@@ -61,12 +61,20 @@ def download_url(registry: str, written: str) -> str:
     Raises:
         RegistryLied: it is not.
     """
-    target = registry + written if written.startswith("/packages/") else urljoin(registry, written)
+    target = registry + written if written.startswith("/packages/") else _joined(registry, written)
     if _split(target) is None or origin(target) != origin(registry):
         raise RegistryLied(
             registry, f"downloadUrl `{printable(written, 200)}` is not an address of this registry"
         )
     return target
+
+
+def _joined(url: str, location: str) -> str:
+    """Resolve a reference; text that is none becomes no address."""
+    try:
+        return urljoin(url, location) if len(location) <= URL_CHARACTERS else ""
+    except ValueError:
+        return ""
 
 
 def _split(url: str) -> SplitResult | None:

@@ -53,7 +53,7 @@ class Request:
     method: str
     url: str
     limit: int
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
     body: bytes | None = None
     expected: int = 0
     """Bytes to be moved, for the deadline."""

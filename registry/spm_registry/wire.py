@@ -14,7 +14,6 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
-    AwareDatetime,
     BaseModel,
     ConfigDict,
     Field,
@@ -54,6 +53,7 @@ _SHOWN_PROBLEMS = 3
 
 # C0 and C1 controls except tab and line feed, and everything that reorders text on a screen.
 _UNSAFE_CHARACTERS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff]")
+_INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 _SURROGATES = re.compile(r"[\ud800-\udfff]")
 
 Sort = Literal["recent", "downloads", "rating", "name", "relevance"]
@@ -131,10 +131,12 @@ def instant_text(instant: datetime) -> str:
     return instant.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _in_utc(instant: datetime) -> datetime:
-    if instant.utcoffset() != timedelta(0):
-        raise ValueError("is not in UTC")
-    return instant
+def _instant(value: object) -> datetime:
+    if isinstance(value, datetime) and value.utcoffset() == timedelta(0):
+        return value
+    if not isinstance(value, str) or _INSTANT.fullmatch(value) is None:
+        raise ValueError("is not a moment in UTC like 2026-11-23T00:00:00Z")
+    return datetime.fromisoformat(value)
 
 
 SafeText = Annotated[str, AfterValidator(_plain_text)]
@@ -157,7 +159,10 @@ DigestField = Annotated[
     WithJsonSchema({"type": "string", "pattern": "^blake3:[0-9a-f]{64}$"}),
 ]
 Instant = Annotated[
-    AwareDatetime, Field(strict=False), AfterValidator(_in_utc), PlainSerializer(instant_text)
+    datetime,
+    PlainValidator(_instant),
+    PlainSerializer(instant_text),
+    WithJsonSchema({"type": "string", "format": "date-time", "pattern": f"^{_INSTANT.pattern}$"}),
 ]
 
 

@@ -14,9 +14,11 @@ from spm_registry.server.limits import Limits, Rate
 from spm_registry.transport import Patience
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Generator
     from pathlib import Path
     from typing import TypeVar
+
+    from aiohttp import web
 
     Result = TypeVar("Result")
 
@@ -55,7 +57,7 @@ class RunningRegistry:
 @contextmanager
 def running_registry(
     folder: Path, *, limits: Limits = TEST_LIMITS, public_url: str | None = None
-) -> Iterator[RunningRegistry]:
+) -> Generator[RunningRegistry]:
     """Serve a registry whose data is in ``folder / "registry"`` until the block ends."""
     data = folder / "registry"
     token = tokens.create(data, "tester")
@@ -66,7 +68,7 @@ def running_registry(
 
 
 @contextmanager
-def serving(start: Callable[[], Awaitable[run.web.AppRunner]]) -> Iterator[str]:
+def serving(start: Callable[[], Awaitable[web.AppRunner]]) -> Generator[str]:
     """Run an aiohttp server in a thread with its own loop; give its address."""
     ready = threading.Event()
     state: dict[str, object] = {}

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from spm_spec.errors import EnvironmentFailure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
     from pathlib import Path
 
 _OBJECT_NAME = re.compile(r"[0-9a-f]{64}")
@@ -104,7 +104,7 @@ def _sync_folder(path: Path) -> None:
 
 
 @contextmanager
-def _unavailable(root: Path) -> Iterator[None]:
+def _unavailable(root: Path) -> Generator[None]:
     try:
         yield
     except OSError as error:

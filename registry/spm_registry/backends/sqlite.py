@@ -27,7 +27,7 @@ from spm_registry.backends.database import (
 from spm_registry.backends.documents import release_body, version_key
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Mapping, Sequence
     from datetime import datetime
     from pathlib import Path
 
@@ -73,13 +73,13 @@ class SqliteDatabase:
         await self._writer.dispose()
 
     @asynccontextmanager
-    async def _write(self) -> AsyncIterator[AsyncConnection]:
+    async def _write(self) -> AsyncGenerator[AsyncConnection]:
         with _unavailable(self._path):
             async with self._writer.begin() as connection:
                 yield connection
 
     @asynccontextmanager
-    async def _read(self) -> AsyncIterator[AsyncConnection]:
+    async def _read(self) -> AsyncGenerator[AsyncConnection]:
         with _unavailable(self._path):
             async with self._readers.connect() as connection:
                 yield connection

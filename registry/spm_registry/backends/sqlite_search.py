@@ -9,7 +9,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, Select, column, func, literal_column, select, table, text
+from sqlalchemy import (
+    ColumnElement,
+    Float,
+    Select,
+    cast,
+    column,
+    func,
+    literal_column,
+    select,
+    table,
+    text,
+)
 
 from spm_registry.backends import tables
 from spm_registry.backends.database import Found, Query, StoredSkill
@@ -27,11 +38,12 @@ NAME_WEIGHT, TAGS_WEIGHT, DESCRIPTION_WEIGHT = 10.0, 5.0, 1.0
 
 _words = table("skill_words", column("rowid"))
 _skill = tables.skills.c
+_at_least_one: ColumnElement[int] = func.max(_skill.rating_count, 1)
 _ORDERS: dict[str, tuple[ColumnElement[Any], ...]] = {
     "recent": (_skill.updated_at.desc(), _skill.name),
     "downloads": (_skill.downloads.desc(), _skill.name),
     "rating": (
-        (literal_column("1.0") * _skill.rating_total / func.max(_skill.rating_count, 1)).desc(),
+        (cast(_skill.rating_total, Float) / _at_least_one).desc(),
         _skill.rating_count.desc(),
         _skill.name,
     ),

@@ -44,7 +44,7 @@ releases = Table(
     "releases",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("skill_id", ForeignKey("skills.id"), nullable=False),
+    Column("skill_id", Integer, ForeignKey("skills.id"), nullable=False),
     Column("version", String, nullable=False),
     Column("version_key", String, nullable=False),
     Column("archive_sha256", String, nullable=False, unique=True),
@@ -58,7 +58,7 @@ releases = Table(
 skill_tags = Table(
     "skill_tags",
     metadata,
-    Column("skill_id", ForeignKey("skills.id"), primary_key=True),
+    Column("skill_id", Integer, ForeignKey("skills.id"), primary_key=True),
     Column("tag", String, primary_key=True),
     Index("skill_tags_by_tag", "tag", "skill_id"),
 )
@@ -66,7 +66,7 @@ skill_tags = Table(
 ratings = Table(
     "ratings",
     metadata,
-    Column("skill_id", ForeignKey("skills.id"), primary_key=True),
+    Column("skill_id", Integer, ForeignKey("skills.id"), primary_key=True),
     Column("account", String, primary_key=True),
     Column("stars", Integer, nullable=False),
 )
