@@ -37,29 +37,29 @@ class VersionRange:
 
     ``cuts`` is the set itself. ``opened`` is the part of it whose pre-releases
     were asked for (npm's rule, see ``admits``); it is carried through ``intersect``
-    and ``unite`` and is no part of equality. ``text`` is the range as written.
+    and ``unite`` and is no part of equality.
     """
 
-    __slots__ = ("cuts", "opened", "text")
+    __slots__ = ("_written", "cuts", "opened")
 
     cuts: Cuts
     opened: Cuts
-    text: str
+    _written: str | None
 
     def __init__(self, cuts: Cuts, opened: Cuts = NOTHING, text: str | None = None) -> None:
-        """Hold the versions between ``cuts``; without ``text``, write it from them."""
+        """Hold the versions between ``cuts``; ``text`` is how a person wrote it."""
         object.__setattr__(self, "cuts", cuts)
         object.__setattr__(self, "opened", opened)
-        object.__setattr__(self, "text", _render(cuts, opened) if text is None else text)
+        object.__setattr__(self, "_written", text)
 
     def __setattr__(self, name: str, value: object) -> None:
         """Refuse: ranges are shared between threads and caches."""
         message = f"cannot assign {name}: a VersionRange is immutable"
         raise AttributeError(message)
 
-    def __reduce__(self) -> tuple[type[VersionRange], tuple[Cuts, Cuts, str]]:
+    def __reduce__(self) -> tuple[type[VersionRange], tuple[Cuts, Cuts, str | None]]:
         """Copy and pickle by construction."""
-        return (VersionRange, (self.cuts, self.opened, self.text))
+        return (VersionRange, (self.cuts, self.opened, self._written))
 
     @staticmethod
     def parse(text: str) -> VersionRange:
@@ -113,6 +113,11 @@ class VersionRange:
     def complement(self) -> VersionRange:
         """Return what this one does not hold; its pre-releases are not asked for."""
         return VersionRange(invert(self.cuts))
+
+    @property
+    def text(self) -> str:
+        """The range as written, or the canonical text of one that was computed."""
+        return str(self) if self._written is None else self._written
 
     @property
     def is_empty(self) -> bool:
