@@ -49,6 +49,11 @@ def _escaped(character: str) -> str:
     return f"\\u{{{code:x}}}" if hidden else character
 
 
+def counted(number: int, noun: str) -> str:
+    """A number with its noun: `1 skill`, `2 skills`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def put(text: str) -> None:
     """One line of data on stdout."""
     sys.stdout.write(text + "\n")

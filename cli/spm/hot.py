@@ -41,7 +41,9 @@ def answer(words: list[str]) -> int | None:
 def _install() -> int | None:
     if os.environ.get("SPM_REGISTRY"):
         return None
+    from spm.console import counted
     from spm.installation import in_place
+    from spm.places import places_from
     from spm.project import Project
     from spm_spec.sources import PathSource
 
@@ -52,7 +54,7 @@ def _install() -> int | None:
         return None
     if any(isinstance(entry.source, PathSource) for entry in lock.entries):
         return None
-    if not in_place(project, manifest, lock):
+    if not in_place(project, manifest, lock, places_from(os.environ).store):
         return None
-    sys.stderr.write(f"everything is in place ({len(lock.entries)} skills)\n")
+    sys.stderr.write(f"everything is in place ({counted(len(lock.entries), 'skill')})\n")
     return 0

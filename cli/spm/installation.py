@@ -76,21 +76,21 @@ def version_text(entry: LockEntry) -> str:
     return str(entry.version) if entry.version is not None else "0.0.0"
 
 
-def in_place(project: Project, manifest: Manifest, lock: Lock) -> bool:
-    """Whether every skill of ``lock`` is linked and nothing else is: the no-op answer.
+def in_place(project: Project, manifest: Manifest, lock: Lock, store: Path) -> bool:
+    """Whether every skill of ``lock`` is linked to ``store`` and nothing else is.
 
-    Costs one ``stat`` and one ``readlink`` a skill; no store is opened.
+    The no-op answer: one ``stat`` and one ``readlink`` a skill; no store is opened.
     """
     wanted = {(entry.name, version_text(entry), str(entry.tree)) for entry in lock.entries}
     listed = project.installed().skills
     if {(skill.name, skill.version, skill.checksum) for skill in listed} != wanted:
         return False
     linked = manifest.link_mode == "symlink"
-    root = str(project.skills_folder)
+    root, trees = str(project.skills_folder), f"{store}/trees/"
     for entry in lock.entries:
         link = f"{root}/{entry.name}/{version_text(entry)}"
         try:
-            if linked and entry.tree.hex not in os.readlink(link):  # noqa: PTH115  # hot
+            if linked and os.readlink(link) != f"{trees}{entry.tree.hex}-{entry.name}":  # noqa: PTH115  # hot
                 return False
             os.stat(f"{link}/.")  # noqa: PTH116  # hot
         except OSError:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, cast
 from spm.installation import version_text
 from spm.listing import NotInstalled
 from spm_spec.errors import HostileDataError, SpmError, UserMistake
+from spm_spec.names import SkillName
 from spm_spec.policy import NOTHING
 from spm_spec.skill import read_skill
 from spm_store.folder import read_folder
@@ -234,7 +235,7 @@ def _loaded(project: Project, entry: LockEntry, path: Path, reach: Reach) -> Loa
     reading = read_skill(files, folder=entry.name)
     if reading.skill is None:
         raise UserMistake(f"`{entry.name}` does not load", hint=f"see `spm check {path}`")
-    granted = project.manifest().grants.get(entry.name, NOTHING)
+    granted = project.manifest().grants.get(SkillName(entry.name), NOTHING)
     return LoadedSkill(
         skill=reading.skill,
         version=version_text(entry),

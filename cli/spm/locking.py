@@ -14,6 +14,7 @@ from spm.universe import Universe
 from spm_resolver.driver import resolve_async
 from spm_resolver.preferences import Preferences
 from spm_spec.lock import Lock, LockEntry
+from spm_spec.manifest_model import range_lines
 from spm_spec.policy import NOTHING, parse_policy
 from spm_spec.sources import PathSource, RegistrySource
 from spm_spec.tree import build_tree
@@ -119,6 +120,9 @@ async def make_lock(
         requirements=manifest.requirement_lines(),
         hosts={name: str(version) for name, version in sorted(manifest.hosts.items())},
         entries=tuple(entries),
+        overrides=range_lines(manifest.overrides),
+        constraints=range_lines(manifest.constraints),
+        prereleases=tuple(sorted(manifest.prereleases)),
     )
 
 
@@ -140,12 +144,8 @@ def _entry(universe: Universe, name: str, version: Version) -> LockEntry:
             version=found.version,
             source=found.source,
             tree=found.tree,
-            archive_sha256=None,
-            archive_size=None,
             dependencies=_dependencies(found.skill.dependencies),
-            publisher=None,
             policy=found.skill.permissions,
-            python=(),
         )
     url, document = universe.documents[name]
     release = next(item for item in document.versions if item.version == version)
@@ -167,9 +167,7 @@ def _registry_entry(url: str, name: str, release: ReleaseDocument) -> LockEntry:
         archive_sha256=release.checksum.removeprefix("sha256:"),
         archive_size=release.size,
         dependencies=tuple(sorted(release.dependencies.items())),
-        publisher=None,
         policy=policy,
-        python=(),
     )
 
 

@@ -256,10 +256,12 @@ class _Steps:
     async def with_requirement(self, text: str, requirement: Requirement) -> str:
         """The manifest text with one more requirement, named by looking if need be."""
         from spm_spec.manifest_edit import with_requirement
+        from spm_spec.names import parse_skill_name
 
         if requirement.name is None:
             found = await read_source(requirement.source, project=self._project, reach=self._reach)
-            requirement = replace(requirement, name=found.skill.name, source=found.asked)
+            name = parse_skill_name(found.name)
+            requirement = replace(requirement, name=name, source=found.asked)
         return with_requirement(text, requirement)
 
     async def apply(self, text: str, *, unlocked: Sequence[str] | None) -> InstallReport:
@@ -270,7 +272,11 @@ class _Steps:
             after = before
         else:
             after = await make_lock(project, manifest, reach, current=before, unlocked=unlocked)
-        if after is before and not self._force and in_place(project, manifest, after):
+        if (
+            after is before
+            and not self._force
+            and in_place(project, manifest, after, reach.places.store)
+        ):
             report = InstallReport(len(after.entries), (), (), 0, 0)
         else:
             report = await install_lock(project, manifest, after, reach, force=self._force)
@@ -285,7 +291,8 @@ class _Steps:
         """Install the lock as it is; never resolve."""
         manifest = self._project.manifest()
         lock = frozen_lock(self._project, manifest)
-        if in_place(self._project, manifest, lock) and not self._force:
+        store = self._reach.places.store
+        if not self._force and in_place(self._project, manifest, lock, store):
             return InstallReport(len(lock.entries), (), (), 0, 0)
         return await install_lock(self._project, manifest, lock, self._reach, force=self._force)
 
@@ -307,11 +314,12 @@ def _write_lock(project: Project, before: Lock | None, after: Lock) -> None:
 
 def _ungranted(manifest: Manifest, lock: Lock) -> tuple[str, ...]:
     """One line for each skill that asks for rights the manifest does not grant."""
+    from spm_spec.names import SkillName
     from spm_spec.policy import NOTHING
 
     lines: list[str] = []
     for entry in lock.entries:
-        missing = entry.policy.beyond(manifest.grants.get(entry.name, NOTHING))
+        missing = entry.policy.beyond(manifest.grants.get(SkillName(entry.name), NOTHING))
         if missing:
             lines.append(f"`{entry.name}` asks for more than it is granted: {', '.join(missing)}")
     return tuple(lines)

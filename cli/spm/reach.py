@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from spm_registry.client import RegistryClient
     from spm_spec.manifest import Manifest
+    from spm_store.durable import Durability
     from spm_store.store import Store
 
 
@@ -75,13 +76,17 @@ class Reach:
         """The store, opened for writing."""
         from spm_store.store import Store
 
-        durability = self.environment.get("SPM_DURABILITY", "batch")
-        if durability not in {"batch", "strict", "none"}:
-            raise UserMistake(
-                f"SPM_DURABILITY: `{durability}` is no durability",
-                hint="one of batch, strict, none",
-            )
-        return Store.open(self.places.store, durability=durability)
+        return Store.open(self.places.store, durability=self._durability())
+
+    def _durability(self) -> Durability:
+        asked = self.environment.get("SPM_DURABILITY", "batch")
+        match asked:
+            case "batch" | "strict" | "none":
+                return asked
+            case _:
+                raise UserMistake(
+                    f"SPM_DURABILITY: `{asked}` is no durability", hint="one of batch, strict, none"
+                )
 
     def client(self, url: str) -> RegistryClient:
         """A client of the registry at ``url``, not yet connected."""

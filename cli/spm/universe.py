@@ -166,8 +166,8 @@ async def read_source(source: object, *, project: Project, reach: Reach) -> Foun
     """Read the skill in a folder or repository; one with a commit is read at that commit."""
     if isinstance(source, PathSource):
         files = fetch_path(source, root=project.root)
-        folder = (project.root / source.path).resolve().name
-        return found_skill(files, source=source, where=source.path, folder=folder)
+        name = (project.root / source.path).resolve().name
+        return found_skill(files, source=source, where=source.path, folder=name)
     if not isinstance(source, GitSource):
         raise AssertionError(f"not a direct source: {source!r}")  # noqa: TRY004  # our bug
     from asyncio import to_thread

@@ -162,10 +162,10 @@ def _report(report: InstallReport, *, as_json: bool) -> None:
     for warning in report.warnings:
         console.warn(warning)
     if not report.linked and not report.unlinked:
-        console.talk(f"everything is in place ({report.total} skills)")
+        console.talk(f"everything is in place ({console.counted(report.total, 'skill')})")
         return
     console.talk(
-        f"installed {len(report.linked)} skills"
+        f"installed {console.counted(len(report.linked), 'skill')}"
         f" ({report.downloaded} downloaded, {report.reused} from the store)"
         + (f", removed {len(report.unlinked)}" if report.unlinked else "")
     )

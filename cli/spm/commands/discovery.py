@@ -49,9 +49,9 @@ def search(
         )
     )
     if as_json:
-        console.put_document(page.as_document())
+        console.put_document(page.model_dump(mode="json"))
         return
-    console.put_table((skill.name, skill.version, skill.description) for skill in page.skills)
+    console.put_table((skill.name, str(skill.version), skill.description) for skill in page.skills)
     console.talk(f"{len(page.skills)} of {page.total}")
 
 
@@ -70,7 +70,7 @@ def info(
 
     wanted, _, version = name.partition("@")
     skill = run(SkillManager(registry=registry).get_skill(wanted, version=version or None))
-    document = skill.as_document()
+    document = skill.model_dump(mode="json")
     if as_json:
         console.put_document(document)
         return

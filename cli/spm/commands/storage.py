@@ -80,7 +80,8 @@ def store_size(as_json: AsJson = False) -> None:
             }
         )
         return
-    console.put(f"{size.trees} trees, {size.blobs} blobs, {size.bytes} bytes")
+    trees, blobs = console.counted(size.trees, "tree"), console.counted(size.blobs, "blob")
+    console.put(f"{trees}, {blobs}, {size.bytes} bytes")
     console.talk(f"sharing saves {size.bytes_saved} bytes")
 
 
