@@ -95,7 +95,7 @@ def test_a_range_is_immutable_and_copies_and_pickles() -> None:
     parsed = VersionRange.parse("^1.2 || 3")
 
     with pytest.raises(AttributeError, match="a VersionRange is immutable"):
-        parsed.text = "*"
+        parsed.cuts = ()
     assert copy.deepcopy(parsed) == parsed
     assert pickle.loads(pickle.dumps(parsed)).text == "^1.2 || 3"  # noqa: S301  # our own bytes
     assert repr(parsed) == "VersionRange('^1.2 || 3')"
