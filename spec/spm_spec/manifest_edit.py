@@ -163,12 +163,22 @@ def _checked(
     origin: str,
 ) -> str:
     """Return ``text`` if it means ``wanted`` and changes nothing else."""
-    after = parse_manifest(text, origin=origin)
+    try:
+        after: Manifest | None = parse_manifest(text, origin=origin)
+    except InvalidManifest:  # such as a second [skills] beside dotted keys
+        after = None
     lines = tuple(sorted(requirement.line for requirement in wanted.values()))
-    kept = ("registries", "patterns", "hosts", "overrides", "constraints", "prereleases")
+    kept: tuple[str, ...] = (
+        "registries",
+        "patterns",
+        "hosts",
+        "overrides",
+        "constraints",
+        "prereleases",
+    )
     kept += ("link_mode", "grants")
-    same = all(getattr(before, key) == getattr(after, key) for key in kept)
-    if after.requirement_lines() != lines or not same:
+    same = after is not None and all(getattr(before, key) == getattr(after, key) for key in kept)
+    if after is None or not same or after.requirement_lines() != lines:
         raise InvalidManifest(
             "cannot be edited without changing what it says elsewhere",
             origin=origin,
