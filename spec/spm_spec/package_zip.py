@@ -247,12 +247,17 @@ def _data_start(data: bytes, record: _Record) -> int:
     flags, method, clock, day, checksum, packed, size = fields[2:9]
     name_end: int = position + _LOCAL.size + fields[9]
     start: int = name_end + fields[10]
-    sizes = (checksum, packed, size)
-    expected = [(record.checksum, record.packed, record.size)]
+    stated = (checksum, packed, size)
+    expected = (record.checksum, record.packed, record.size)
     if record.flags & _DESCRIBED:
-        expected.append((0, 0, 0))
+        # What a descriptor will say may be zero here; Info-ZIP knows the size already.
+        expected = (
+            record.checksum if checksum else 0,
+            record.packed if packed else 0,
+            record.size if size else 0,
+        )
     same = (flags, method, (clock, day)) == (record.flags, record.method, record.stamp)
-    if not same or sizes not in expected or data[position + _LOCAL.size : name_end] != record.name:
+    if not same or stated != expected or data[position + _LOCAL.size : name_end] != record.name:
         explanation = "the local header and the directory differ"
         raise Flaw("local-header-differs", explanation, record.shown)
     _check_extra(data[name_end:start], record)
