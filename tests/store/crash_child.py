@@ -1,6 +1,6 @@
 """Run one scenario again and again, killed before or after each call that changes the disk.
 
-``python -m tests.store.crash_child SCENARIO FOLDER`` prints one JSON line per crash
+``python -m tests.store.crash_child SCENARIO FOLDER FIRST STEP`` prints one JSON line per crash
 point: which call, when, and what was wrong afterwards (nothing, if all is well). It forks, so it
 stays out of the process that runs the tests.
 """
@@ -95,7 +95,7 @@ SCENARIOS: dict[str, Callable[[Store], None]] = {
 def wrong_after(root: Path, *, added: bool) -> list[str]:
     """Return what is not as promised after a crash; ``added``: nothing was being removed."""
     wrong: list[str] = []
-    with Store.open(root) as store:
+    with Store.open(root, durability="none") as store:
         wrong += [f"damage before repair: {damage}" for damage in store.verify()]
         valid = {tree.digest for tree in store.trees()}
         if added and build_tree(GREETER).digest not in valid:
@@ -116,12 +116,11 @@ def _is_in(store: Store, files: tuple[FileEntry, ...]) -> bool:
     return bool(store.verified(build_tree(files).digest))
 
 
-def run(scenario: str, folder: Path) -> int:
-    """Try every point until one lies behind the last call; return how many there were."""
-    point = 0
+def run(scenario: str, folder: Path, point: int, step: int) -> int:
+    """Try each ``step``-th point until one lies behind the last call; return that one."""
     while True:
         root, log = folder / str(point) / "v1", folder / f"{point}.log"
-        with Store.open(root) as store:
+        with Store.open(root, durability="none") as store:
             if scenario != "add-first":
                 store.add(GREETER, name="greeter")
         child = os.fork()
@@ -136,8 +135,9 @@ def run(scenario: str, folder: Path) -> int:
             return point if os.WEXITSTATUS(status) == 0 else -1
         wrong = wrong_after(root, added=scenario in {"add-one", "add-several"})
         print(json.dumps({"where": log.read_text(), "wrong": wrong}), flush=True)  # noqa: T201 - its answer
-        point += 1
+        point += step
 
 
 if __name__ == "__main__":
-    sys.exit(0 if run(sys.argv[1], Path(sys.argv[2])) > 0 else 1)
+    end = run(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
+    sys.exit(0 if end > 0 else 1)

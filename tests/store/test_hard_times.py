@@ -6,13 +6,18 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from spm_spec.errors import EXIT_ENVIRONMENT
 from spm_store.store import Store
 from tests.support.stored import COUNTER, GREETER, contents, names
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
 NOBODY = 65534
@@ -89,6 +94,14 @@ def add_in_child(
     return run.returncode, run.stdout.splitlines()
 
 
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user of the machine reaches."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
 def test_a_file_that_cannot_be_written_whole_leaves_nothing(store: Store) -> None:
     store.add(GREETER, name="greeter")
     store.close()
@@ -137,32 +150,27 @@ def test_a_full_disk_leaves_nothing_and_gives_the_space_back(tmp_path: Path) -> 
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become a user without permissions")
-def test_a_store_of_another_user_can_be_read_and_not_changed(tmp_path: Path) -> None:
-    tmp_path.chmod(0o755)
-    for parent in tmp_path.parents[:2]:
-        parent.chmod(0o755)
-    with Store.open(tmp_path / "v1") as store:
+def test_a_store_of_another_user_can_be_read_and_not_changed(open_folder: Path) -> None:
+    with Store.open(open_folder / "v1") as store:
         store.add(GREETER, name="greeter")
-    before = contents(tmp_path / "v1")
+    before = contents(open_folder / "v1")
 
-    code, lines = add_in_child(tmp_path / "v1", user=NOBODY)
+    code, lines = add_in_child(open_folder / "v1", user=NOBODY)
 
     assert code == EXIT_ENVIRONMENT
     assert lines[0] == "['greeter']"
-    assert lines[1].startswith(f"{tmp_path}/v1/tmp/")
+    assert lines[1].startswith(f"{open_folder}/v1/tmp/")
     assert lines[1].endswith(": permission denied")
     assert lines[2] == (
         "make it writable for you, or choose another folder for the store with `SPM_DATA`"
     )
-    assert contents(tmp_path / "v1") == before
+    assert contents(open_folder / "v1") == before
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become a user without permissions")
-def test_an_ordinary_user_adds_replaces_and_removes_read_only_trees(tmp_path: Path) -> None:
+def test_an_ordinary_user_adds_replaces_and_removes_read_only_trees(open_folder: Path) -> None:
     """Root may do anything; what a user needs, such as chmod before rename, is seen here."""
-    for parent in (tmp_path, *tmp_path.parents[:2]):
-        parent.chmod(0o755)
-    home = tmp_path / "home"
+    home = open_folder / "home"
     home.mkdir()
     os.chown(home, NOBODY, NOBODY)
     run = subprocess.run(

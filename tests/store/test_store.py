@@ -222,7 +222,8 @@ def test_clear_leaves_an_empty_store_that_works(store: Store) -> None:
 
     assert (store.size().trees, store.size().blobs) == (0, 0)
     assert names(store.root / "trees") == names(store.root / "trash") == []
-    assert store.verified(store.add(GREETER, name="greeter").digest)
+    tree = store.add(GREETER, name="greeter")
+    assert store.verified(tree.digest) == tree
 
 
 def test_trees_come_by_name(store: Store) -> None:
@@ -306,7 +307,7 @@ def test_files_that_cannot_be_linked_any_more_are_copied(store: Store) -> None:
         full.add(GREETER, name="greeter")
         counter = full.add(COUNTER, name="counter")
 
-    assert store.verified(counter.digest)
+    assert store.verified(counter.digest) == counter
     assert (counter.path / "src/skill.py").lstat().st_nlink == 1
     assert store.verify() == ()
 
@@ -339,3 +340,25 @@ def test_added_is_the_time_the_store_was_told(store: Store) -> None:
     connection.close()
 
     assert rows == [(tree.digest.raw, 1_800_000_000)]
+
+
+def test_a_file_system_with_reflinks_gives_each_tree_its_own_inodes(store: Store) -> None:
+    """The real thing is tried in test_reflink, where such a file system can be mounted."""
+    from spm_store.durable import Disk
+
+    class Clones(Disk):
+        def clone(self, source: str, target: str, mode: int) -> None:
+            self.write_file(target, Path(source).read_bytes(), mode)
+
+    with Store(store.root, disk=Clones()) as cloning:
+        with cloning.transaction() as transaction:
+            greeter = transaction.add(GREETER, name="greeter")
+            counter = transaction.add(COUNTER, name="counter")
+        (greeter.path / "src/skill.py").chmod(0o644)
+        (greeter.path / "src/skill.py").write_bytes(b"harm")
+
+        assert cloning.verified(counter.digest) == counter
+        assert cloning.add(GREETER, name="greeter") == greeter
+        assert cloning.verify() == ()
+    assert (counter.path / "SKILL.md").lstat().st_nlink == 1
+    assert mode_of(greeter.path / "scripts/greet.sh") == 0o555
