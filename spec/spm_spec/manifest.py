@@ -258,7 +258,9 @@ class _Reader:
             )
         if not _is_table(value):
             message = f"`{name}` is {kind_of(value)}, it must be a version range or a table"
-            raise self.refusal(path, message, reason="wrong-type")
+            quoted = isinstance(value, int | float) and not isinstance(value, bool)
+            quotes = f'write it in quotes: `{name} = "{value}"`' if quoted else None
+            raise self.refusal(path, message, reason="wrong-type", hint=quotes)
         self._known(value, _REQUIREMENT_KEYS, path)
         forms = [form for form in _FORMS if not _FORMS[form].isdisjoint(value)]
         if len(forms) != 1 or (forms == ["git"] and "git" not in value):

@@ -100,8 +100,11 @@ def _syntax(message: str, text: str, origin: str, refusal: type[InvalidToml]) ->
     lines = text.split("\n")
     line = int(place[1]) if place and place[1] else len(lines) if place else None
     if words.startswith(("Cannot overwrite", "Cannot declare", "Duplicate inline table key")):
-        words = "this is given twice"
-        return refusal(words, origin=origin, line=line, reason="duplicate-key")
+        written = lines[line - 1] if line else ""
+        found = _ASSIGNMENT.match(written) or _HEADER.match(written)
+        what = quote(found[found.lastindex or 0]) if found else "a key"
+        message = f"{what} is given twice"
+        return refusal(message, origin=origin, line=line, reason="duplicate-key")
     words = words[:1].lower() + words[1:]
     return refusal(f"not TOML: {words}", origin=origin, line=line, reason="syntax")
 
@@ -149,4 +152,6 @@ def kind_of(value: object) -> str:
         return f"the number {value}" if abs(value) < 10**18 else "a number"
     if isinstance(value, dict):
         return "a table"
-    return "a list" if isinstance(value, list) else "a date or a fraction"
+    if isinstance(value, float):
+        return f"the number {value}"
+    return "a list" if isinstance(value, list) else "a date"
