@@ -56,6 +56,8 @@ class Program:
             for name, value in os.environ.items()
             if not name.startswith(("SPM_", "GIT_", "CLAUDE", "CODEX", "GEMINI"))
         }
+        # Compiled modules are kept, as they are for a person; without them each start is slow.
+        kept.pop("PYTHONDONTWRITEBYTECODE", None)
         return kept | dict(self.settings)
 
     def __call__(
