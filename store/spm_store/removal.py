@@ -18,12 +18,12 @@ from spm_store.trees import decode_directories
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from spm_store.store import Store
+    from spm_store.catalogue import Catalogue
 
 _DIGEST_DIGITS = 64
 
 
-def remove_tree_of(store: Store, digest: Digest) -> bool:
+def remove_tree_of(store: Catalogue, digest: Digest) -> bool:
     """Remove one tree and the blobs only it needs; False if it is not in the store."""
     root = os.fspath(store.root)
     rows = store.index.rows([digest.raw])
@@ -40,7 +40,7 @@ def remove_tree_of(store: Store, digest: Digest) -> bool:
     return True
 
 
-def remove_everything(store: Store) -> int:
+def remove_everything(store: Catalogue) -> int:
     """Remove all trees and blobs, valid or left over; return how many trees were valid."""
     root = os.fspath(store.root)
     if not os.path.lexists(store.index.path):
@@ -56,7 +56,7 @@ def remove_everything(store: Store) -> int:
     return len(rows)
 
 
-def remove_unlisted(store: Store, *, trees: Collection[str], blobs: Collection[str]) -> None:
+def remove_unlisted(store: Catalogue, *, trees: Collection[str], blobs: Collection[str]) -> None:
     """Remove those of ``trees`` (paths) and ``blobs`` (names) that no row needs."""
     root = os.fspath(store.root)
     with gc_lock(root, exclusive=True):
@@ -68,7 +68,7 @@ def remove_unlisted(store: Store, *, trees: Collection[str], blobs: Collection[s
         empty_trash(root, store.disk)
 
 
-def unlisted_trees(store: Store) -> Iterator[str]:
+def unlisted_trees(store: Catalogue) -> Iterator[str]:
     """Yield the paths in ``trees/`` that no row speaks of."""
     folder = f"{os.fspath(store.root)}/trees"
     valid = {os.fspath(tree.path) for tree in store.trees()}
@@ -76,7 +76,7 @@ def unlisted_trees(store: Store) -> Iterator[str]:
     yield from (path for name in names if (path := f"{folder}/{name}") not in valid)
 
 
-def _remove_blobs(store: Store, candidates: set[str]) -> None:
+def _remove_blobs(store: Catalogue, candidates: set[str]) -> None:
     """Remove the candidates that no tree in the index needs."""
     if not candidates:
         return
@@ -88,7 +88,7 @@ def _remove_blobs(store: Store, candidates: set[str]) -> None:
             discard(os.fspath(store.root), store.disk, path)
 
 
-def _blobs_of(store: Store, encoded: bytes, digest: bytes) -> Iterator[str]:
+def _blobs_of(store: Catalogue, encoded: bytes, digest: bytes) -> Iterator[str]:
     """Yield the blobs of a tree; removing stops where the index cannot be believed."""
     try:
         files = decode_directories(encoded, Digest(digest))

@@ -8,23 +8,21 @@ hash. Heavy imports wait until they are needed, for the commands that must be qu
 from __future__ import annotations
 
 import os
-import stat
 from dataclasses import dataclass
 from pathlib import Path
-from time import time
 from typing import TYPE_CHECKING, Self
 
-from spm_spec.digests import Digest
+from spm_store.catalogue import Catalogue
 from spm_store.damage import Damage
-from spm_store.durable import Disk, Durability
+from spm_store.durable import Durability
 from spm_store.errors import TreeDamaged, TreeMissing, storing
 from spm_store.trees import StoredTree, damage_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable
 
+    from spm_spec.digests import Digest
     from spm_spec.tree import FileEntry
-    from spm_store.index import Index, Row
     from spm_store.transaction import Transaction
 
 __all__ = ["Damage", "Durability", "Store", "StoreSize", "StoredTree"]
@@ -42,23 +40,8 @@ class StoreSize:
     """What the trees would take beyond that if each kept its own files."""
 
 
-class Store:
+class Store(Catalogue):
     """One store; open it with ``Store.open``. Safe to use from any thread."""
-
-    def __init__(
-        self,
-        root: Path,
-        *,
-        durability: Durability = "batch",
-        disk: Disk | None = None,
-        now: Callable[[], float] = time,
-    ) -> None:
-        """Know where the store is; ``disk`` and ``now`` are what it does things with."""
-        self.root = Path(os.path.abspath(root))
-        self.durability: Durability = durability
-        self.disk = disk or Disk()
-        self.now = now
-        self._index: Index | None = None
 
     @classmethod
     def open(cls, root: Path, *, durability: Durability = "batch") -> Store:
@@ -72,20 +55,6 @@ class Store:
     def __exit__(self, *_: object) -> None:
         """Close."""
         self.close()
-
-    def close(self) -> None:
-        """Let go of the index; the next use opens it again."""
-        if self._index is not None:
-            self._index.close()
-
-    @property
-    def index(self) -> Index:
-        """The rows; for the parts of this package."""
-        if self._index is None:
-            from spm_store.index import Index
-
-            self._index = Index(os.fspath(self.root), self.durability)
-        return self._index
 
     def transaction(self) -> Transaction:
         """Return a context in which trees are added together: one barrier, one commit."""
@@ -103,16 +72,6 @@ class Store:
         with self.transaction() as transaction:
             return transaction.add(files, name=name, expected=expected)
 
-    def get(self, digest: Digest) -> StoredTree | None:
-        """Return a tree that was stored, without hashing; None if it is not there."""
-        rows = self.index.rows([digest.raw])
-        return next(self._present(rows), None)
-
-    def paths_of(self, digests: Collection[Digest]) -> Mapping[Digest, Path]:
-        """Return where those of ``digests`` stand that are there; one query, no hashing."""
-        rows = self.index.rows([digest.raw for digest in digests])
-        return {tree.digest: tree.path for tree in self._present(rows)}
-
     def verified(self, digest: Digest) -> StoredTree:
         """Return a tree whose every byte was just hashed.
 
@@ -128,11 +87,6 @@ class Store:
         if damage is not None:
             raise TreeDamaged(digest, tree.path, damage)
         return tree
-
-    def trees(self, *, present: bool = True) -> Iterator[StoredTree]:
-        """Yield every tree by name, those whose folder is missing only if not ``present``."""
-        rows = self.index.all_rows()
-        return self._present(rows) if present else map(self._tree, rows)
 
     def verify(self, progress: Callable[[int, int], None] | None = None) -> tuple[Damage, ...]:
         """Hash everything again; return what is not as it was stored, empty if all is.
@@ -179,21 +133,3 @@ class Store:
         trees = list(self.trees())
         saved = sum(tree.size for tree in trees) - total
         return StoreSize(len(trees), blobs, total, max(0, saved))
-
-    def tree_path(self, digest: Digest, name: str) -> Path:
-        """Return where the tree ``digest`` stands if it is stored under ``name``."""
-        return self.root / "trees" / f"{digest.hex}-{name}"
-
-    def _tree(self, row: Row) -> StoredTree:
-        digest = Digest(row.digest)
-        return StoredTree(digest, row.name, self.tree_path(digest, row.name), row.size, row.files)
-
-    def _present(self, rows: Iterable[Row]) -> Iterator[StoredTree]:
-        """Yield the trees of ``rows`` whose folder is there and is a folder."""
-        for tree in map(self._tree, rows):
-            try:
-                mode = os.lstat(tree.path).st_mode
-            except OSError:
-                continue
-            if stat.S_ISDIR(mode):
-                yield tree

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from spm_spec.digests import Digest
     from spm_spec.tree import FileEntry, Tree
-    from spm_store.store import Store
+    from spm_store.catalogue import Catalogue
 
 _PUBLISH_ATTEMPTS = 16
 
@@ -43,7 +43,7 @@ class _Staged:
 class Transaction:
     """Trees that become valid together, with one barrier and one commit for all."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Catalogue) -> None:
         """Prepare; the disk is first touched by ``add`` of a tree the store lacks."""
         self._store = store
         self._root = os.fspath(store.root)

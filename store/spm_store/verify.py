@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from spm_spec.tree import TreeFile
+    from spm_store.catalogue import Catalogue
     from spm_store.damage import DamageKind
-    from spm_store.store import Store
     from spm_store.trees import StoredTree
 
 
 class Verification:
     """One pass over a store. A file with two names is hashed once."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Catalogue) -> None:
         """Know the store; nothing is read yet."""
         self._store = store
         self._hashed: dict[tuple[int, int], Digest] = {}
