@@ -8,10 +8,10 @@ See spec/installed.md.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeGuard
 
 from spm_spec.errors import UserMistake
 from spm_spec.quoting import quote
+from spm_spec.shapes import is_list, is_table
 
 INDEX_CHARACTERS = 16 << 20
 SKILLS = 10_000
@@ -67,10 +67,10 @@ def parse_installed(text: str, *, origin: str = "index.json") -> Installed:
         document: object = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise DamagedIndex("not JSON", origin=origin) from error
-    if not _is_table(document):
+    if not is_table(document):
         raise DamagedIndex("not an object", origin=origin)
     listed = document.get("installedSkills", [])
-    if not _is_list(listed) or len(listed) > SKILLS:
+    if not is_list(listed) or len(listed) > SKILLS:
         message = f"`installedSkills` is not a list of at most {SKILLS}"
         raise DamagedIndex(message, origin=origin)
     last_sync = document.get("lastSyncTime")
@@ -106,16 +106,8 @@ def _sorted(
     return tuple(sorted(skills, key=lambda skill: (skill.name, skill.version)))
 
 
-def _is_table(value: object) -> TypeGuard[dict[str, object]]:
-    return isinstance(value, dict)
-
-
-def _is_list(value: object) -> TypeGuard[list[object]]:
-    return isinstance(value, list)
-
-
 def _skill(item: object, index: int, origin: str) -> InstalledSkill:
-    if not _is_table(item):
+    if not is_table(item):
         raise DamagedIndex(f"skill {index} is not an object", origin=origin)
     texts: list[str] = []
     for field in _FIELDS:

@@ -5,7 +5,7 @@ Only texts that ``lock_text`` does not know come here; see ``lock``.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from spm_spec.digests import Digest
 from spm_spec.errors import UserMistake
@@ -27,6 +27,7 @@ from spm_spec.lock_text import LOCK_VERSION
 from spm_spec.names import parse_skill_name
 from spm_spec.policy import NOTHING, InvalidPolicy, Policy, parse_policy
 from spm_spec.quoting import quote
+from spm_spec.shapes import is_list, is_table
 from spm_spec.toml import kind_of
 from spm_spec.versions import Version
 
@@ -54,18 +55,10 @@ _ENTRY_KEYS = (
 )
 
 
-def _is_list(value: object) -> TypeGuard[list[object]]:
-    return isinstance(value, list)
-
-
-def _is_table(value: object) -> TypeGuard[dict[str, object]]:
-    return isinstance(value, dict)
-
-
 def read_tables(document: dict[str, object]) -> list[object]:
     """Return the tables of the entries, at most ``ENTRIES``."""
     tables = document.get("skill", [])
-    if not _is_list(tables) or len(tables) > ENTRIES:
+    if not is_list(tables) or len(tables) > ENTRIES:
         message = f"`skill` must be at most {ENTRIES} tables"
         raise InvalidField(message, reason="wrong-type", key="skill")
     return tables
@@ -91,7 +84,7 @@ def read_head(document: dict[str, object]) -> Lock:
             raise unknown_field(key, "the lock", key)
     lists = {key: _checked_list(document, key, read_line) for key in _LISTS}
     hosts = document.get("hosts", {})
-    if not _is_table(hosts):
+    if not is_table(hosts):
         raise InvalidField("`hosts` must be a table", reason="wrong-type", key="hosts")
     return Lock(
         lists["requirements"],
@@ -130,7 +123,7 @@ def _checked_list(
     table: dict[str, object], key: str, check: Callable[[str], Item]
 ) -> tuple[Item, ...]:
     value = table.get(key, [])
-    if not _is_list(value):
+    if not is_list(value):
         message = f"`{key}` is {kind_of(value)}, it must be a list"
         raise InvalidField(message, reason="wrong-type", key=key)
     items: list[Item] = []
@@ -144,7 +137,7 @@ def _checked_list(
 
 def read_entry(table: object) -> LockEntry:
     """Return one entry."""
-    if not _is_table(table):
+    if not is_table(table):
         raise InvalidField("`skill` must be tables", reason="wrong-type", key="")
     for key in table:
         if key not in _ENTRY_KEYS:
@@ -153,7 +146,7 @@ def read_entry(table: object) -> LockEntry:
         if key not in table:
             raise InvalidField(f"the entry has no `{key}`", reason="missing-field", key="")
     source = table["source"]
-    if not _is_table(source):
+    if not is_table(source):
         message = f"`source` is {kind_of(source)}, it must be a table"
         raise InvalidField(message, reason="wrong-type", key="source")
     sha256, size = _archive(table.get("archive"))
@@ -191,7 +184,7 @@ def _tree(table: dict[str, object]) -> Digest:
 def _archive(value: object) -> tuple[str | None, int | None]:
     if value is None:
         return None, None
-    if not _is_table(value):
+    if not is_table(value):
         message = f"`archive` is {kind_of(value)}, it must be a table"
         raise InvalidField(message, reason="wrong-type", key="archive")
     for key in value:
@@ -221,14 +214,14 @@ def _policy(table: dict[str, object]) -> Policy:
 
 
 def _pythons(value: object) -> tuple[LockedPython, ...]:
-    if not _is_list(value):
+    if not is_list(value):
         message = f"`python` is {kind_of(value)}, it must be a list"
         raise InvalidField(message, reason="wrong-type", key="python")
     return check_pythons([_python(item) for item in value])
 
 
 def _python(table: object) -> LockedPython:
-    if not _is_table(table):
+    if not is_table(table):
         raise InvalidField("`python` must hold tables", reason="wrong-type", key="python")
     for key in table:
         if key not in {"name", "version", "marker", "hashes"}:

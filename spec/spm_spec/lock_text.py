@@ -24,6 +24,7 @@ from spm_spec.lock_fields import (
 from spm_spec.lock_model import Lock, LockedPython, LockEntry, fault_of
 from spm_spec.names import parse_skill_name
 from spm_spec.policy import NOTHING, Policy, parse_policy
+from spm_spec.shapes import is_list, is_table
 from spm_spec.sources import GitSource, RegistrySource, Source
 from spm_spec.versions import Version
 
@@ -145,12 +146,10 @@ def _value(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
-    if isinstance(value, list):
-        items: list[object] = value
-        return "[" + ", ".join(_value(item) for item in items) + "]"
-    if isinstance(value, dict):
-        table: dict[str, object] = value
-        return _table(table)
+    if is_list(value):
+        return "[" + ", ".join(_value(item) for item in value) + "]"
+    if is_table(value):
+        return _table(value)
     raise AssertionError(f"a lock cannot hold {value!r}")
 
 

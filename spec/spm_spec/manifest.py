@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, TypeGuard, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from spm_spec.errors import UserMistake
 from spm_spec.manifest_model import DEFAULT_REGISTRY, LinkMode, Manifest
 from spm_spec.names import NAME_CHARACTERS, SkillName, is_host_package, parse_skill_name
 from spm_spec.quoting import quote
 from spm_spec.ranges import VersionRange
+from spm_spec.shapes import is_list, is_table
 from spm_spec.sources import (
     GitSource,
     InvalidSource,
@@ -77,14 +78,6 @@ def parse_manifest(text: str, *, origin: str = "skills.toml") -> Manifest:
     return _Reader(text, origin).manifest(document)
 
 
-def _is_table(value: object) -> TypeGuard[dict[str, object]]:
-    return isinstance(value, dict)
-
-
-def _is_list(value: object) -> TypeGuard[list[object]]:
-    return isinstance(value, list)
-
-
 @dataclass(frozen=True, slots=True)
 class _Reader:
     """One reading: the text is kept to find the line of what is refused."""
@@ -144,7 +137,7 @@ class _Reader:
 
     def _table(self, document: dict[str, object], key: str) -> dict[str, object]:
         value = document.get(key, {})
-        if not _is_table(value):
+        if not is_table(value):
             message = f"`{key}` is {kind_of(value)}, it must be a table"
             raise self.refusal((key,), message, reason="wrong-type")
         return value
@@ -164,7 +157,7 @@ class _Reader:
     def _names(self, settings: dict[str, object], key: str) -> frozenset[str]:
         value = settings.get(key, [])
         path = ("settings", key)
-        if not _is_list(value):
+        if not is_list(value):
             message = f"`{key}` is {kind_of(value)}, it must be a list of skill names"
             raise self.refusal(path, message, reason="wrong-type")
         return frozenset(self.checked(path, parse_skill_name, item) for item in value)
@@ -211,7 +204,7 @@ class _Reader:
             if isinstance(value, str):
                 urls[name] = self.checked(path, normal_registry_url, value)
                 continue
-            if not _is_table(value):
+            if not is_table(value):
                 message = f"registry `{name}` is {kind_of(value)}, it must be a URL or a table"
                 raise self.refusal(path, message, reason="wrong-type")
             self._known(value, ("url", "skills"), path)
@@ -229,7 +222,7 @@ class _Reader:
 
     def _patterns(self, registry: str, value: object) -> list[str]:
         path = ("registries", registry, "skills")
-        if not _is_list(value):
+        if not is_list(value):
             message = f"`skills` is {kind_of(value)}, it must be a list of names and patterns"
             raise self.refusal(path, message, reason="wrong-type")
         if value and registry == DEFAULT_REGISTRY:
@@ -256,7 +249,7 @@ class _Reader:
             return Requirement(
                 name, self.checked(path, VersionRange.parse, value), RegistryName(None)
             )
-        if not _is_table(value):
+        if not is_table(value):
             message = f"`{name}` is {kind_of(value)}, it must be a version range or a table"
             quoted = isinstance(value, int | float) and not isinstance(value, bool)
             quotes = f'write it in quotes: `{name} = "{value}"`' if quoted else None
