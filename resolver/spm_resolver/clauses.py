@@ -20,13 +20,17 @@ Pair = tuple[int, int, "Incompatibility"]
 
 
 class Clauses:
-    """Every incompatibility of the search, and the propagation of what they force."""
+    """Every incompatibility of the search, and the propagation of what they force.
+
+    ``looked_at`` counts terms and incompatibilities visited, the measure of hard work.
+    """
 
     def __init__(self, solution: PartialSolution) -> None:
         """Propagate into ``solution``."""
         self._solution = solution
         self.pairs: list[dict[int, list[Pair]]] = []
         self._watching: list[list[Incompatibility]] = []
+        self.looked_at = 0
 
     def add_package(self) -> None:
         """Make room for the next package."""
@@ -86,14 +90,17 @@ class Clauses:
 
     def _propagate_watched(self, package: int) -> Incompatibility | None:
         domain = self._solution.domain
+        current = domain[package]
         kept: list[Incompatibility] = []
         pending = self._watching[package]
         self._watching[package] = kept
+        self.looked_at += len(pending)
         for place, incompatibility in enumerate(pending):
             terms = incompatibility.terms
-            mine, other = self._mine_first(incompatibility, package)
-            versions = terms[mine][1]
-            if domain[package] & versions != domain[package]:
+            mine, other = incompatibility.watched
+            if terms[mine][0] != package:
+                mine, other = other, mine
+            if current & terms[mine][1] != current:
                 kept.append(incompatibility)
                 continue
             watched, forbidden = terms[other]
@@ -107,14 +114,8 @@ class Clauses:
             if not after:
                 kept.extend(pending[place + 1 :])
                 return incompatibility
-            if after != domain[watched]:
-                self._solution.assign(watched, after, incompatibility)
+            self._solution.assign(watched, after, incompatibility)
         return None
-
-    @staticmethod
-    def _mine_first(incompatibility: Incompatibility, package: int) -> tuple[int, int]:
-        one, other = incompatibility.watched
-        return (one, other) if incompatibility.terms[one][0] == package else (other, one)
 
     def _watch_elsewhere(self, incompatibility: Incompatibility, mine: int, other: int) -> bool:
         """Watch an unsatisfied third term instead of ``mine``, if there is one."""

@@ -61,6 +61,7 @@ def resolve_conflict(search: Search, conflict: Incompatibility) -> Incompatibili
     search.widen(conflict)
     terms = _open_terms(search, conflict)
     while terms:
+        search.clauses.looked_at += len(terms)
         latest = _Latest(search, terms)
         reason = solution.reasons[latest.place]
         if reason is not None:

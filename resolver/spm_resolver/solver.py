@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from spm_spec.ranges import VersionRange
     from spm_spec.versions import Version
 
-MOST_STEPS = 500_000  # decisions and conflicts; the hardest real problem known needs 20,000
+MOST_STEPS = 10_000_000  # about as many microseconds; real problems need far fewer
 DEFAULT_PREFERENCES = Preferences()
 NAMES_SHOWN = 3
 
@@ -172,7 +172,7 @@ class Solver:
         return tuple(sorted(search.packages.unknown(names)))
 
     def _spend(self) -> None:
-        steps = self.decisions + self.conflicts
+        steps = self.decisions + self.conflicts + self._search.clauses.looked_at
         if steps > self._most_steps:
             search = self._search
             counts = search.agenda.conflicts

@@ -30,3 +30,11 @@ def test_there_are_enough_vectors_and_each_has_an_answer() -> None:
 
     assert len(CASES) >= 40
     assert answers == {case.removesuffix(".json") for case in CASES}
+
+
+@pytest.mark.parametrize("case", ["conflict-across-five-skills", "branching-explanation"])
+def test_document_shows_what_is_really_printed(case: str) -> None:
+    document = (VECTORS.parents[1] / "resolver.md").read_text(encoding="utf-8")
+    expected = json.loads((VECTORS / f"{case}{ANSWER}").read_text(encoding="utf-8"))
+
+    assert f"{case}.json\n{expected['explanation']}\n" in document
