@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, cast
 
 from spm_sandbox.adapters.names import decode_name, known_tools, wire_property
 from spm_sandbox.adapters.openai_strict import admits_null
-from spm_sandbox.adapters.schema import as_schema, checked_schema, resolve
+from spm_sandbox.adapters.schema import as_schema, checked_schema, is_list, is_mapping, resolve
 
 if TYPE_CHECKING:
     import re
@@ -90,30 +90,28 @@ def _applicable(schemas: Sequence[Schema], root: Schema) -> list[Schema]:
         pending.extend([target] if target is not None else [])
         for keyword in ("allOf", "anyOf", "oneOf"):
             branches = cast("list[object]", schema.get(keyword, []))
-            pending.extend(cast("Schema", each) for each in branches if isinstance(each, dict))
+            pending.extend(each for each in branches if is_mapping(each))
     return found
 
 
 def _without_fillers(value: object, schemas: Sequence[Schema], root: Schema) -> object:
     """Drop each null that no schema asks for or accepts: it stands for something left out."""
     applicable = _applicable(schemas, root)
-    if isinstance(value, dict):
+    if is_mapping(value):
         return {
             name: _without_fillers(each, _named(name, applicable), root)
-            for name, each in cast("dict[str, object]", value).items()
+            for name, each in value.items()
             if each is not None or not _is_filler(name, applicable, root)
         }
-    if isinstance(value, list):
-        items = [
-            as_schema(each["items"]) for each in applicable if isinstance(each.get("items"), dict)
-        ]
-        return [_without_fillers(each, items, root) for each in cast("list[object]", value)]
+    if is_list(value):
+        items = [as_schema(each["items"]) for each in applicable if is_mapping(each.get("items"))]
+        return [_without_fillers(each, items, root) for each in value]
     return value
 
 
 def _named(name: str, applicable: Sequence[Schema]) -> list[Schema]:
     found = (cast("Schema", each.get("properties", {})).get(name) for each in applicable)
-    return [cast("Schema", each) for each in found if isinstance(each, dict)]
+    return [each for each in found if is_mapping(each)]
 
 
 def _is_filler(name: str, applicable: Sequence[Schema], root: Schema) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, cast
 
 from spm_sandbox.adapters.openai_strict import json_type
-from spm_sandbox.adapters.schema import as_schema, resolve, with_rules
+from spm_sandbox.adapters.schema import as_schema, is_list, is_mapping, resolve, with_rules
 
 if TYPE_CHECKING:
     from spm_sandbox.adapters.model import Notebook
@@ -112,22 +112,23 @@ class _Google:
         nullable = "null" in kinds or node.get("nullable") is True
         kinds = [kind for kind in kinds if kind != "null"]
         choices = node.get("anyOf", node.get("oneOf"))
+        result: Schema = {"type": "STRING"}
         if "oneOf" in node:
             self.notebook.add((*path, "oneOf"), "oneOf", "`oneOf` became `anyOf`")
             if "anyOf" in node:
                 rules["oneOf"] = node["oneOf"]
-        if isinstance(choices, list):
-            result, null_choice = self._choice(node, cast("list[object]", choices), path, depth)
+        if is_list(choices):
+            result, null_choice = self._choice(node, choices, path, depth)
             nullable = nullable or null_choice
             rules = self._beside_choice(node, rules)
         elif len(kinds) == 1:
             result = self._of_kind(kinds[0], node, rules, path, depth)
         elif kinds:
             result = self._union(kinds, node, rules, path, depth)
+        elif nullable:
+            rules["type"] = "null"  # the subset has no type of null alone
         else:
-            result = (
-                {"type": "STRING", "enum": ["null"], "format": "enum"} if nullable else any_value()
-            )
+            result = any_value()
         if nullable:
             result["nullable"] = True
         return self._described(result, node, rules, path)
@@ -223,7 +224,7 @@ class _Google:
         if required:
             result["required"] = required
         more = node.get("additionalProperties")
-        if isinstance(more, dict):
+        if is_mapping(more):
             place = (*path, "additionalProperties")
             result["additionalProperties"] = self.schema(more, place, depth + 1) if more else True
         elif isinstance(more, bool):
@@ -236,17 +237,17 @@ class _Google:
 
     def _array(self, node: Schema, rules: Schema, path: Path, depth: int) -> Schema:
         listed = node.get("prefixItems")
-        if not isinstance(listed, list):
+        if not is_list(listed):
             items = node.get("items", {})
-            if isinstance(items, list):  # the tuple of older drafts
-                listed, items = cast("list[object]", items), node.get("additionalItems", {})
+            if is_list(items):  # the tuple of older drafts
+                listed, items = items, node.get("additionalItems", {})
             else:
                 return {"items": self.schema(items, (*path, "items"), depth + 1)}
         else:
             items = node.get("items", {})
         firsts = [
             self.schema(each, (*path, "prefixItems", str(index)), depth + 1)
-            for index, each in enumerate(cast("list[object]", listed))
+            for index, each in enumerate(listed)
         ]
         rules["prefixItems"] = listed
         self.notebook.add((*path, "prefixItems"), "prefixItems", "places became a choice of items")
@@ -337,7 +338,7 @@ def _kinds(node: Schema) -> list[str]:
     kind = node.get("type")
     if isinstance(kind, str):
         return [kind]
-    if isinstance(kind, list):
+    if is_list(kind):
         return list(dict.fromkeys(cast("list[str]", kind)))
     if "enum" in node or "const" in node:
         options = cast("list[object]", node.get("enum", [node.get("const")]))

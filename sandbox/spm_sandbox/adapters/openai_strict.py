@@ -91,9 +91,8 @@ class _Strict:
         node = self._folded(_with_any_of(cast("Schema", value), path, self.notebook), path)
         node = self._typed(node, path)
         if node.get("type") == "object" or "object" in _types(node):
-            node = self._closed(node, path)
-        node = rewritten(node, path, self.schema)
-        return _with_reference_apart(node)
+            return self._closed(node, path)
+        return _with_reference_apart(rewritten(node, path, self.schema))
 
     def _folded(self, node: Schema, path: Path) -> Schema:
         kept: Schema = {}
@@ -162,8 +161,9 @@ class _Strict:
                 properties[name] = nullable(each)
                 place = (*path, "properties", name)
                 self.notebook.add(place, "required", "null stands for leaving it out")
-        result = {**node, "properties": properties, "required": list(properties)}
-        return {**result, "additionalProperties": False}
+        open_node = {k: each for k, each in node.items() if k != "additionalProperties"}
+        inner = rewritten({**open_node, "properties": properties}, path, self.schema)
+        return {**inner, "required": list(properties), "additionalProperties": False}
 
 
 def strict_schema(root: Schema, notebook: Notebook) -> Schema | None:

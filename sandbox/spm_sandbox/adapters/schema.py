@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Final, TypeAlias, cast
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeGuard, cast
 
 from spm_sandbox.adapters.json_text import compact
 from spm_sandbox.adapters.model import Untranslatable, pointer
@@ -56,6 +56,16 @@ _NUMBERS: Final = frozenset(
 _NOT_AT_ROOT: Final = ("allOf", "anyOf", "oneOf", "not", "enum", "const")
 
 
+def is_list(value: object) -> TypeGuard[list[object]]:
+    """Whether ``value`` is a JSON array."""
+    return isinstance(value, list)
+
+
+def is_mapping(value: object) -> TypeGuard[Schema]:
+    """Whether ``value`` is a JSON object."""
+    return isinstance(value, dict)
+
+
 def checked_schema(tool: str, schema: Mapping[str, object]) -> Schema:
     """Return ``schema`` as plain containers, every keyword of the shape the standard gives it.
 
@@ -69,9 +79,9 @@ def checked_schema(tool: str, schema: Mapping[str, object]) -> Schema:
         path, value = pending.pop()
         if isinstance(value, bool):
             continue
-        if not isinstance(value, dict):
+        if not is_mapping(value):
             raise Untranslatable(f"tool `{tool}`: {pointer(path) or '/'}: a schema is a mapping")
-        node = cast("Schema", value)
+        node = value
         for keyword, item in node.items():
             if not _well_formed(keyword, item):
                 place = pointer((*path, keyword))
@@ -126,9 +136,7 @@ def is_type(value: object) -> bool:
 
 def is_texts(value: object) -> bool:
     """Whether ``value`` is a list of strings."""
-    return isinstance(value, list) and all(
-        isinstance(each, str) for each in cast("list[object]", value)
-    )
+    return is_list(value) and all(isinstance(each, str) for each in value)
 
 
 def _is_number(value: object) -> bool:
@@ -139,9 +147,9 @@ _SHAPES: Final[Mapping[str, Callable[[object], bool]]] = {
     **dict.fromkeys(_TEXTS, lambda value: isinstance(value, str)),
     **dict.fromkeys(_SIZES, _is_size),
     **dict.fromkeys(_NUMBERS, _is_number),
-    **dict.fromkeys(NAMED_SCHEMAS, lambda value: isinstance(value, dict)),
-    **dict.fromkeys(LISTED_SCHEMAS, lambda value: isinstance(value, list) and bool(value)),
-    **dict.fromkeys(("enum", "examples"), lambda value: isinstance(value, list)),
+    **dict.fromkeys(NAMED_SCHEMAS, is_mapping),
+    **dict.fromkeys(LISTED_SCHEMAS, lambda value: is_list(value) and bool(value)),
+    **dict.fromkeys(("enum", "examples"), is_list),
     "type": is_type,
     "required": is_texts,
 }
@@ -156,11 +164,11 @@ def subschemas(node: Schema, path: Path) -> list[tuple[Path, object]]:
     """Return the schemas directly inside ``node`` with their paths, in the order written."""
     found: list[tuple[Path, object]] = []
     for keyword, value in node.items():
-        if keyword in NAMED_SCHEMAS and isinstance(value, dict):
-            named = cast("Schema", value)
+        if keyword in NAMED_SCHEMAS and is_mapping(value):
+            named = value
             found.extend(((*path, keyword, name), each) for name, each in named.items())
-        elif isinstance(value, list) and (keyword in LISTED_SCHEMAS or keyword == "items"):
-            listed = cast("list[object]", value)
+        elif is_list(value) and (keyword in LISTED_SCHEMAS or keyword == "items"):
+            listed = value
             found.extend(((*path, keyword, str(i)), each) for i, each in enumerate(listed))
         elif keyword in ONE_SCHEMA:
             found.append(((*path, keyword), value))
@@ -172,11 +180,11 @@ def rewritten(node: Schema, path: Path, function: Callable[[object, Path], objec
     result: Schema = {}
     for keyword, value in node.items():
         here = (*path, keyword)
-        if keyword in NAMED_SCHEMAS and isinstance(value, dict):
-            named = cast("Schema", value)
+        if keyword in NAMED_SCHEMAS and is_mapping(value):
+            named = value
             result[keyword] = {name: function(each, (*here, name)) for name, each in named.items()}
-        elif isinstance(value, list) and (keyword in LISTED_SCHEMAS or keyword == "items"):
-            listed = cast("list[object]", value)
+        elif is_list(value) and (keyword in LISTED_SCHEMAS or keyword == "items"):
+            listed = value
             result[keyword] = [function(each, (*here, str(i))) for i, each in enumerate(listed)]
         elif keyword in ONE_SCHEMA:
             result[keyword] = function(value, here)
@@ -187,8 +195,8 @@ def rewritten(node: Schema, path: Path, function: Callable[[object, Path], objec
 
 def as_schema(value: object) -> Schema:
     """Return a boolean schema as the mapping that means the same."""
-    if isinstance(value, dict):
-        return cast("Schema", value)
+    if is_mapping(value):
+        return value
     return {} if value else {"not": {}}
 
 
@@ -201,16 +209,16 @@ def resolve(root: Schema, reference: str) -> Schema | None:
     place: object = root
     for raw in reference[2:].split("/"):
         part = raw.replace("~1", "/").replace("~0", "~")
-        if isinstance(place, dict) and part in place:
-            place = cast("Schema", place)[part]
-        elif isinstance(place, list) and part.isdecimal() and len(part) <= 5:  # noqa: PLR2004 - digits of an index within MAX_SCHEMA_NODES
-            items = cast("list[object]", place)
+        if is_mapping(place) and part in place:
+            place = place[part]
+        elif is_list(place) and part.isdecimal() and len(part) <= 5:  # noqa: PLR2004 - digits of an index within MAX_SCHEMA_NODES
+            items = place
             if int(part) >= len(items):
                 return None
             place = items[int(part)]
         else:
             return None
-    return as_schema(place) if isinstance(place, dict | bool) else None
+    return as_schema(place) if is_mapping(place) or isinstance(place, bool) else None
 
 
 def with_rules(description: str, rules: Mapping[str, object]) -> str:
@@ -236,7 +244,7 @@ def rooted(schema: Schema, notebook: Notebook) -> tuple[Schema, Schema]:
     """
     root = _dereferenced(schema, notebook)
     kind = root.get("type", "object")
-    if kind != "object" and not (isinstance(kind, list) and "object" in kind):
+    if kind != "object" and not (is_list(kind) and "object" in kind):
         raise Untranslatable(
             f"tool `{notebook.tool}`: the input is of type {compact(kind)}, a tool takes an object",
             hint="describe the arguments as `properties` of an object",
@@ -297,8 +305,8 @@ def _lift(branch: Schema, keyword: str, properties: Schema, required: list[str])
 
 def _either(known: object, other: object) -> Schema:
     """Return a schema that accepts both; what a branch forbids is the rules' to say."""
-    if isinstance(known, dict) and list(cast("Schema", known)) == ["anyOf"]:
-        choices = cast("list[object]", cast("Schema", known)["anyOf"])
+    if is_mapping(known) and list(known) == ["anyOf"]:
+        choices = cast("list[object]", known["anyOf"])
         return {"anyOf": choices if other in choices else [*choices, other]}
     return {"anyOf": [known, other]}
 
@@ -307,9 +315,9 @@ def with_sound_references(root: Schema, notebook: Notebook) -> Schema:
     """Return the schema without references that lead out of it or nowhere."""
 
     def repair(value: object, path: Path) -> object:
-        if not isinstance(value, dict):
+        if not is_mapping(value):
             return value
-        node = cast("Schema", value)
+        node = value
         broken: Schema = {}
         for keyword in ("$ref", "$dynamicRef"):
             reference = node.get(keyword)
