@@ -251,3 +251,14 @@ def test_a_rating_too_large_is_refused(registry: RunningRegistry) -> None:
     )
 
     assert reply.status == 413
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /api/v1/health HTTP/1.1\r\nHost: x\r\nA"])
+def test_a_connection_that_asks_nothing_whole_is_hung_up_on(tmp_path: Path, sent: bytes) -> None:
+    """Headers that never end must not hold a connection for ever."""
+    with running_registry(tmp_path, limits=Limits(idle_seconds=0.2)) as registry:
+        parts = urlsplit(registry.url)
+        with socket.create_connection((parts.hostname or "", parts.port or 0), 10) as connection:
+            connection.sendall(sent)
+
+            assert connection.recv(65536) == b""

@@ -29,7 +29,12 @@ SHARED: dict[str, Any] = {
     "downloadUrl": "/packages/x",
     "createdAt": "2026-11-23T00:00:00Z",
 }
-ENTRY = SHARED | {"tree": "blake3:" + "1" * 64, "size": 1, "yanked": False, "permissions": {}}
+ENTRY: dict[str, Any] = SHARED | {
+    "tree": "blake3:" + "1" * 64,
+    "size": 1,
+    "yanked": False,
+    "permissions": {},
+}
 ABOUT = {"name": "alpha", "description": "x", "author": None, "homepage": None, "tags": ["a"]}
 BODY = json.dumps(ABOUT | SHARED | {"updatedAt": SHARED["createdAt"], "versions": [ENTRY]})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -88,6 +89,8 @@ def serving(start: Callable[[], Awaitable[web.AppRunner]]) -> Generator[str]:
         await stop.wait()
         await runner.cleanup()
 
+    complaints = _Complaints(logging.ERROR)
+    logging.getLogger("aiohttp.server").addHandler(complaints)
     thread = threading.Thread(target=lambda: asyncio.run(serve()), name="registry")
     thread.start()
     try:
@@ -99,3 +102,17 @@ def serving(start: Callable[[], Awaitable[web.AppRunner]]) -> Generator[str]:
         if isinstance(loop, asyncio.AbstractEventLoop) and isinstance(stop, asyncio.Event):
             loop.call_soon_threadsafe(stop.set)
         thread.join(20)
+        logging.getLogger("aiohttp.server").removeHandler(complaints)
+    assert complaints.texts == []
+
+
+class _Complaints(logging.Handler):
+    """What aiohttp says only to its log: failures after our last handler."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__(level)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "Unhandled" in record.getMessage():
+            self.texts.append(f"{record.getMessage()} {record.exc_info}")

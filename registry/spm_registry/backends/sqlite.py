@@ -8,7 +8,7 @@ anything else, so that even switching to WAL waits for another process.
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from sqlalchemy import BindParameter, bindparam, delete, event, func, insert, select, text, update
 from sqlalchemy.exc import DBAPIError
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from sqlalchemy.engine import Connection
     from sqlalchemy.engine.interfaces import DBAPIConnection
 
 BUSY_MILLISECONDS = 10_000
@@ -49,7 +50,7 @@ class SqliteDatabase:
         """Remember where the file is; nothing is opened yet."""
         self._path = path
         self._writer = _engine(path, begin="BEGIN IMMEDIATE", connections=1)
-        self._readers = _engine(path, begin="BEGIN", connections=READERS)
+        self._readers = _engine(path, begin=None, connections=READERS)
 
     async def __aenter__(self) -> Self:
         """Make the tables where they are missing.
@@ -125,6 +126,8 @@ class SqliteDatabase:
     async def find(self, query: Query) -> Found:
         """Search, or list when there are no words."""
         async with self._read() as connection:
+            # The page and its total are of the same moment.
+            await connection.exec_driver_sql("BEGIN")
             return await sqlite_search.find(connection, query)
 
     async def tags(self) -> Sequence[tuple[str, int]]:
@@ -234,7 +237,7 @@ class SqliteDatabase:
         return known is not None
 
 
-def _engine(path: Path, *, begin: str, connections: int) -> AsyncEngine:
+def _engine(path: Path, *, begin: str | None, connections: int) -> AsyncEngine:
     engine = create_async_engine(
         f"sqlite+aiosqlite:///{path}", pool_size=connections, max_overflow=0
     )
@@ -252,11 +255,14 @@ def _engine(path: Path, *, begin: str, connections: int) -> AsyncEngine:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
-    def start(connection: Any) -> None:
-        connection.exec_driver_sql(begin)
-
     event.listen(engine.sync_engine, "connect", configure)
-    event.listen(engine.sync_engine, "begin", start)
+    if begin is not None:
+        statement = begin
+
+        def start(connection: Connection) -> None:
+            connection.exec_driver_sql(statement)
+
+        event.listen(engine.sync_engine, "begin", start)
     return engine
 
 

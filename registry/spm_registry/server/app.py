@@ -11,11 +11,22 @@ from aiohttp import web
 
 from spm_registry.server import downloads, publish, ratings, skills
 from spm_registry.server.counting import DownloadCounter
+from spm_registry.server.documents import Documents
 from spm_registry.server.errors import errors_as_documents
 from spm_registry.server.limits import Limits, rate_limiter
+from spm_registry.server.patience import IdleConnections
 from spm_registry.server.places import open_database, open_objects
 from spm_registry.server.responses import PUBLIC_URL, add_safe_headers
-from spm_registry.server.services import COUNTER, DATABASE, LIMITS, NOW, OBJECTS, PUBLISHING
+from spm_registry.server.services import (
+    COUNTER,
+    DATABASE,
+    DOCUMENTS,
+    IDLE,
+    LIMITS,
+    NOW,
+    OBJECTS,
+    PUBLISHING,
+)
 from spm_registry.wire import API, ARCHIVE_BYTES
 
 if TYPE_CHECKING:
@@ -41,18 +52,22 @@ def create_app(
     ``public_url`` is how clients reach it, without a slash at its end. Nothing is opened
     before the application starts.
     """
-    middlewares = [errors_as_documents, rate_limiter(limits, time.monotonic)]
+    idle = IdleConnections(limits.idle_seconds)
+    middlewares = [idle.middleware(), errors_as_documents, rate_limiter(limits, time.monotonic)]
     app = web.Application(middlewares=middlewares, client_max_size=ARCHIVE_BYTES)
     app[LIMITS], app[PUBLIC_URL], app[NOW] = limits, public_url, now
+    app[IDLE] = idle
 
     async def opened(app: web.Application) -> AsyncIterator[None]:
         async with open_database(data) as database:
             app[DATABASE] = database
+            app[DOCUMENTS] = Documents(database, time.monotonic)
             app[OBJECTS] = await asyncio.to_thread(open_objects, data)
             app[PUBLISHING] = asyncio.Semaphore(limits.publishing)
             app[COUNTER] = counter = DownloadCounter(database)
             counter.start()
             yield
+            await idle.stop()
             await counter.stop()
 
     app.cleanup_ctx.append(opened)

@@ -14,6 +14,9 @@ from spm_registry.server.services import COUNTER, OBJECTS
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from aiohttp.abc import AbstractStreamWriter
+    from aiohttp.web import BaseRequest
+
 _FOREVER = "public, max-age=31536000, immutable"
 
 
@@ -30,6 +33,10 @@ class _Archive(web.FileResponse):
             },
         )
         self._digest = ETag(sha256)
+
+    async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:
+        """Send the file, once: the application sends it before aiohttp would."""
+        return self._payload_writer if self.prepared else await super().prepare(request)
 
     @property
     def etag(self) -> ETag | None:

@@ -15,7 +15,7 @@ from spm_registry.backends.documents import complete
 from spm_registry.server.errors import Refusal
 from spm_registry.server.intake import examine
 from spm_registry.server.responses import document_response, with_origin
-from spm_registry.server.services import DATABASE, LIMITS, NOW, OBJECTS, PUBLISHING
+from spm_registry.server.services import DATABASE, DOCUMENTS, LIMITS, NOW, OBJECTS, PUBLISHING
 from spm_registry.server.tokens import account_of
 from spm_registry.wire import API, ARCHIVE_BYTES
 
@@ -78,7 +78,15 @@ async def _record(
     if verdict is not None:
         return verdict
     await asyncio.to_thread(objects.put, submission.release.archive_sha256, archive)
-    return await asyncio.shield(database.publish(submission, account, request.app[NOW]()))
+    return await asyncio.shield(_commit(request, submission, account))
+
+
+async def _commit(request: web.Request, submission: Submission, account: str) -> Verdict:
+    """Finish what was begun, even if the publisher has hung up."""
+    try:
+        return await request.app[DATABASE].publish(submission, account, request.app[NOW]())
+    finally:
+        request.app[DOCUMENTS].forget(submission.about.name)
 
 
 async def _answer(

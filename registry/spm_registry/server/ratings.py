@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from spm_registry.server.errors import Refusal
 from spm_registry.server.responses import document_response
-from spm_registry.server.services import DATABASE, LIMITS
+from spm_registry.server.services import DATABASE, DOCUMENTS, LIMITS
 from spm_registry.server.tokens import account_of
 from spm_registry.wire import STARS_LIMIT, InvalidDocument, Rating, RatingRequest, parse_document
 from spm_spec.names import is_skill_name
@@ -26,6 +26,7 @@ async def rate(request: web.Request) -> web.Response:
     stored = None
     if is_skill_name(name):
         stored = await request.app[DATABASE].rate(name, account, asked.stars)
+        request.app[DOCUMENTS].forget(name)
     if stored is None:
         raise Refusal(404, "not-found", f"there is no skill `{name[:80]}`")
     average = round(stored.rating_total / stored.rating_count, 2)

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from spm_registry.server.app import create_app
 from spm_registry.server.limits import Limits
+from spm_registry.server.services import IDLE
 from spm_spec.errors import EnvironmentFailure, UserMistake
 
 if TYPE_CHECKING:
@@ -71,8 +72,9 @@ async def start(
     data: Path, host: str, port: int, *, public_url: str | None, limits: Limits
 ) -> web.AppRunner:
     """Start listening and return what has to be cleaned up."""
+    app = create_app(data, public_url=public_url, limits=limits)
     runner = web.AppRunner(
-        create_app(data, public_url=public_url, limits=limits),
+        app,
         access_log=None,
         handle_signals=False,
         shutdown_timeout=DRAIN_SECONDS,
@@ -83,6 +85,8 @@ async def start(
         auto_decompress=False,
     )
     await runner.setup()
+    if runner.server is not None:
+        app[IDLE].start(runner.server)
     try:
         await web.TCPSite(runner, host, port).start()
     except OSError as error:

@@ -8,7 +8,7 @@ from spm_registry.backends.documents import complete
 from spm_registry.server.errors import Refusal
 from spm_registry.server.queries import page_query
 from spm_registry.server.responses import document_response, with_origin
-from spm_registry.server.services import DATABASE
+from spm_registry.server.services import DATABASE, DOCUMENTS
 from spm_registry.wire import Health, TagCount, TagPage
 from spm_spec.errors import SpmError
 from spm_spec.names import is_skill_name
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 async def skill(request: web.Request) -> web.Response:
     """``GET /api/v1/skills/{name}``: the skill with all its versions."""
     name = _name(request)
-    stored = await request.app[DATABASE].skill(name)
+    stored = await request.app[DOCUMENTS].skill(name)
     if stored is None:
         raise _no_skill(name)
     return document_response(request, with_origin(request, complete(stored)))
