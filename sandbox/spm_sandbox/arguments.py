@@ -142,10 +142,8 @@ def _pattern(_validator: Any, pattern: Any, instance: Any, _schema: Any) -> Iter
         import re
 
         if not re.search(pattern, instance):
-            shown = printable_line(instance, longest=80)
-            yield import_module("jsonschema").ValidationError(
-                f"{shown!r} does not match {pattern!r}"
-            )
+            message = f"{instance[:80]!r} does not match {pattern!r}"
+            yield import_module("jsonschema").ValidationError(message)
 
 
 def _pointer(path: Any) -> str:

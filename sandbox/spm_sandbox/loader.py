@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from spm_sandbox.attestation import Expected
 from spm_sandbox.conversation import Conversation
-from spm_sandbox.errors import EntryPointMissing, InvalidArguments
+from spm_sandbox.errors import EntryPointMissing, InvalidArguments, UngrantablePath
 from spm_sandbox.exchange import Exchange, exchange
 from spm_sandbox.host import host_namespaces
 from spm_sandbox.interpreter import this_interpreter
@@ -195,6 +195,7 @@ class Loader:
             tree=str(tree.resolve()),
             interpreter=_interpreter(),
             environment=os.environ,
+            real_paths=_real_paths(policy),
         )
         wall = min(policy.limits.wall_seconds, timeout or policy.limits.wall_seconds)
         conversation = _conversation(name, call, plan)
@@ -233,6 +234,15 @@ def _conversation(name: str, call: Mapping[str, object], plan: Plan) -> Conversa
 
 
 _interpreter = cache(this_interpreter)
+
+
+def _real_paths(policy: Policy) -> dict[str, str]:
+    """Follow the granted paths; the sandbox shows what they lead to under their own names."""
+    paths = (*policy.read, *policy.write)
+    for path in paths:
+        if os.path.isabs(path) and not os.path.exists(path):  # noqa: PTH110, PTH117 - text in, text out
+            raise UngrantablePath(path, "does not exist")
+    return {path: os.path.realpath(path) for path in paths}
 
 
 def _check_entry(tree: Path, name: str, path: str) -> None:

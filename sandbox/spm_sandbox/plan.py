@@ -74,11 +74,13 @@ def plan_for(
     tree: str,
     interpreter: Interpreter,
     environment: Mapping[str, str] | None = None,
+    real_paths: Mapping[str, str] | None = None,
 ) -> Plan:
     """Return the plan for one call of a skill whose files are at ``tree``.
 
     ``policy`` is what was granted. ``environment`` is the host's; only the granted
-    names are taken from it. A script is a program, so the runtime ``executable`` may
+    names are taken from it. ``real_paths`` says where granted paths lead that are or pass
+    symbolic links. A script is a program, so the runtime ``executable`` may
     always start processes inside; Python tools only where the policy says so.
 
     Raises:
@@ -88,8 +90,9 @@ def plan_for(
     """
     _refuse_what_is_not_there_yet(policy, runtime)
     forbids = runtime == "python" and not policy.subprocess
-    grants = [_grant(path, "read") for path in policy.read]
-    grants += [_grant(path, "write") for path in policy.write]
+    leads_to = real_paths or {}
+    grants = [_grant(path, leads_to.get(path, path), "read") for path in policy.read]
+    grants += [_grant(path, leads_to.get(path, path), "write") for path in policy.write]
     limits = policy.limits
     confinement = Confinement(
         binds=(
@@ -132,18 +135,22 @@ def _refuse_what_is_not_there_yet(policy: Policy, runtime: Runtime) -> None:
         )
 
 
-def _grant(path: str, access: Literal["read", "write"]) -> Bind:
-    pure = PurePosixPath(path)
+def _grant(path: str, leads_to: str, access: Literal["read", "write"]) -> Bind:
+    _check_grant(path, path)
+    _check_grant(path, leads_to)
+    return Bind(str(PurePosixPath(leads_to)), str(PurePosixPath(path)), access)
+
+
+def _check_grant(path: str, place: str) -> None:
+    pure = PurePosixPath(place)
     if not pure.is_absolute() or ".." in pure.parts:
         raise UngrantablePath(path, "must be absolute and without `..`")
-    normal = str(pure)
     for protected in _PROTECTED:
-        if PurePosixPath(protected).is_relative_to(normal):
+        if PurePosixPath(protected).is_relative_to(pure):
             raise UngrantablePath(path, f"would cover {protected} of the sandbox")
     for folder in _NEVER_BELOW:
         if pure.is_relative_to(folder):
             raise UngrantablePath(path, f"{folder} belongs to the sandbox")
-    return Bind(normal, normal, access)
 
 
 def _environment(
