@@ -63,32 +63,40 @@ def _grown(inner: st.SearchStrategy[dict[str, Any]]) -> st.SearchStrategy[dict[s
     )
 
 
+@st.composite
 def _objects(
-    inner: st.SearchStrategy[dict[str, Any]], named: st.SearchStrategy[dict[str, Any]]
-) -> st.SearchStrategy[dict[str, Any]]:
-    return st.fixed_dictionaries(
-        {"type": st.just("object"), "properties": named},
-        optional={
-            "additionalProperties": st.one_of(st.booleans(), inner),
-            "patternProperties": st.dictionaries(st.just("^x"), inner),
-            "required": st.lists(TEXT, max_size=2),
-        },
-    ).flatmap(
-        lambda schema: st.lists(st.sampled_from([*schema["properties"], "more"]), max_size=2).map(
-            lambda required: {**schema, "required": required}
-        )
-    )
+    draw: st.DrawFn,
+    inner: st.SearchStrategy[dict[str, Any]],
+    named: st.SearchStrategy[dict[str, Any]],
+) -> dict[str, Any]:
+    properties = draw(named)
+    schema: dict[str, Any] = {"type": "object", "properties": properties}
+    if draw(st.booleans()):
+        schema["required"] = draw(st.lists(st.sampled_from([*properties, "more"]), max_size=2))
+    if draw(st.booleans()):
+        schema["additionalProperties"] = draw(st.booleans() | inner)
+    if draw(st.booleans()):
+        schema["patternProperties"] = {"^x": draw(inner)}
+    return schema
+
+
+@st.composite
+def _roots(draw: st.DrawFn) -> dict[str, Any]:
+    root = draw(_objects(SCHEMAS, st.dictionaries(TEXT, SCHEMAS, max_size=4)))
+    if draw(st.booleans()):
+        root["oneOf"] = draw(st.lists(SCHEMAS, min_size=1, max_size=2))
+    return {**root, "$defs": {"shared": draw(SCHEMAS)}}
 
 
 SCHEMAS = st.recursive(
     st.tuples(SCALARS, DESCRIBED).map(lambda pair: {**pair[0], **pair[1]}), _grown, max_leaves=8
 )
-ROOTS = st.tuples(
-    _objects(SCHEMAS, st.dictionaries(TEXT, SCHEMAS, max_size=4)),
-    SCHEMAS,
-    st.fixed_dictionaries({}, optional={"oneOf": st.lists(SCHEMAS, min_size=1, max_size=2)}),
-).map(lambda parts: {**parts[0], **parts[2], "$defs": {"shared": parts[1]}})
-SLOW = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+ROOTS = _roots()
+SLOW = settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
@@ -167,12 +175,13 @@ def test_a_call_of_what_was_sent_is_the_call_that_was_meant(
     framework: str, arguments: dict[str, Any]
 ) -> None:
     """Law: argument names go out and come back, whatever letters they have."""
-    schema = {"type": "object", "properties": {name: {} for name in arguments}}
+    properties: dict[str, object] = {name: {} for name in arguments}
+    schema: dict[str, object] = {"type": "object", "properties": properties}
     skill = skill_with(tool(schema))
     adapter = adapter_for(framework)
     sent: Any = adapter.tools(skill, None).payload[0]
-    inner = sent.get("function", sent)
-    root = inner.get("input_schema") or inner.get("parameters") or {}
+    inner: dict[str, Any] = sent.get("function", sent)
+    root: dict[str, Any] = inner.get("input_schema") or inner.get("parameters") or {}
     wire = dict(zip(root.get("properties", {}), arguments.values(), strict=True))
 
     invocation = invocation_of(adapter.call(_message(framework, inner["name"], wire)), [skill])
