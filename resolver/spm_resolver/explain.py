@@ -23,22 +23,37 @@ if TYPE_CHECKING:
 
     Visit = Generator["Visit", None, None]
 
+MOST_TERMS_WRITTEN = 20_000  # in a whole derivation; longer ones nobody reads
+REQUIREMENTS_SHOWN = 10
+
 
 def explain(root: Incompatibility, packages: Packages, origin: str) -> NoSolution:
     """Return the error that explains ``root``, the incompatibility nothing can avoid."""
     wording = Wording(packages, origin)
-    facts = _facts(root)
-    requirements = [fact.cause.demand for fact in facts if isinstance(fact.cause, Requirement)]
+    derivation = _derivation(root)
+    facts = [one for one in derivation if not isinstance(one.cause, Learnt)]
+    causes = [fact.cause.demand for fact in facts if isinstance(fact.cause, Requirement)]
+    requirements = tuple(sorted({wording.wanted(demand) for demand in causes}))
+    if sum(len(one.terms) for one in derivation) > MOST_TERMS_WRITTEN:
+        message = _summary(requirements, len(derivation) - len(facts), wording, origin)
+    else:
+        message = _Explanation(root, wording).text()
     return NoSolution(
-        _Explanation(root, wording).text(),
-        requirements=tuple(sorted({wording.wanted(demand) for demand in requirements})),
+        message,
+        requirements=requirements,
         hint=best_hint(facts, packages),
     )
 
 
-def _facts(root: Incompatibility) -> list[Incompatibility]:
-    """Return the leaves of the derivation, each once, in a fixed order."""
-    return [one for one in _derivation(root) if not isinstance(one.cause, Learnt)]
+def _summary(requirements: tuple[str, ...], steps: int, wording: Wording, origin: str) -> str:
+    """Return what can still be read of a proof too long to write."""
+    shown = ", ".join(requirements[:REQUIREMENTS_SHOWN])
+    more = len(requirements) - REQUIREMENTS_SHOWN
+    others = f" and {more} more" if more > 0 else ""
+    return (
+        f"because {origin} requires {shown}{others}, and no versions of what these need fit "
+        f"together (shown in {steps} steps, too many to write), {wording.failure}"
+    )
 
 
 def _derivation(root: Incompatibility) -> list[Incompatibility]:

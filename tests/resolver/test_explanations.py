@@ -491,3 +491,26 @@ def test_resolver_explains_a_prerelease_the_project_could_ask_for() -> None:
         == "a 1.0.0-rc.1 is a pre-release that would match; name it in the range, or allow pre-releases of a"
     )
     assert change == ("a",)
+
+
+def test_resolver_names_the_requirements_where_a_proof_is_too_long_to_write(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("spm_resolver.explain.MOST_TERMS_WRITTEN", 3)
+
+    lines, hint, change = explained(
+        {
+            "universe": {
+                "a": {"1.0.0": {"x": "1.0.0"}},
+                "b": {"1.0.0": {"x": "2.0.0"}},
+                "x": {"1.0.0": {}, "2.0.0": {}},
+            },
+            "requirements": {"a": "*", "b": "^1.0.0"},
+        }
+    )
+
+    assert lines == [
+        "because skills.toml requires a, b ^1.0.0, and no versions of what these need fit together (shown in 3 steps, too many to write), skills.toml cannot be satisfied"
+    ]
+    assert hint is None
+    assert change == ("a", "b ^1.0.0")
