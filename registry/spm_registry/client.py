@@ -13,12 +13,13 @@ from urllib.parse import quote, urlencode
 
 from spm_registry.addresses import download_url, registry_url
 from spm_registry.download import checked_archive, checked_size, package_path
-from spm_registry.errors import Offline, RegistryRefused, RegistryUnreachable
+from spm_registry.errors import InvalidStars, Offline, RegistryRefused, RegistryUnreachable
 from spm_registry.transport import CONNECTIONS, Answer, Patience, Request, Transport
 from spm_registry.wire import (
     API,
     DOCUMENT_BYTES,
     PAGE_DEFAULT,
+    STARS_LIMIT,
     Document,
     ErrorDocument,
     Health,
@@ -47,10 +48,7 @@ _OK, _NOT_MODIFIED, _NOT_FOUND = 200, 304, 404
 _PUBLISHED = frozenset({200, 201})
 _SERVER_FAILED = 500
 _TOO_MANY, _REQUEST_TIMEOUT = 429, 408
-_TOKEN_HINTS = {
-    401: "put a token of this registry into SPM_TOKEN",
-    403: "the token's account may not do this",
-}
+_UNAUTHORISED, _UNAUTHORISED_HINT = 401, "put a token of this registry into SPM_TOKEN"
 
 Model = TypeVar("Model", bound=Document)
 
@@ -167,7 +165,13 @@ class RegistryClient:
         return self._read(SkillDocument, answer.url, answer.body)
 
     async def rate(self, name: str, stars: int) -> Rating:
-        """Set this account's rating of a skill; return the average of all."""
+        """Set this account's rating of a skill; return the average of all.
+
+        Raises:
+            InvalidStars: ``stars`` is not 1 to 5.
+        """
+        if not 1 <= stars <= STARS_LIMIT:
+            raise InvalidStars(stars)
         body = RatingRequest(stars=stars).to_json()
         path = f"{API}/skills/{parse_skill_name(name)}/rating"
         answer = await self._change("PUT", path, body, "application/json")
@@ -261,8 +265,8 @@ def _failure(answer: Answer) -> RegistryRefused | RegistryUnreachable | Registry
     if status >= _SERVER_FAILED or status in {_TOO_MANY, _REQUEST_TIMEOUT}:
         return RegistryUnreachable(answer.url, f"{status} {message}".rstrip())
     if 400 <= status < _SERVER_FAILED:  # noqa: PLR2004  # the client errors of HTTP
-        hint = _TOKEN_HINTS.get(status)
-        if detail is not None and detail.hint is not None:
+        hint = _UNAUTHORISED_HINT if status == _UNAUTHORISED else None
+        if hint is None and detail is not None and detail.hint is not None:
             hint = printable(detail.hint, _MESSAGE_CHARACTERS)
         problems = () if detail is None else detail.problems[:100]
         return RegistryRefused(

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 from spm_registry.wire import ARCHIVE_BYTES, RegistryLied
+from spm_spec.errors import UserMistake
 
 if TYPE_CHECKING:
     from spm_registry.transport import Answer
@@ -25,6 +26,10 @@ class ArchiveMismatch(RegistryLied):
         self.expected, self.actual = expected, actual
 
 
+class InvalidArchiveSize(UserMistake):
+    """A lock asks for an archive of a size that no archive may have."""
+
+
 def package_path(sha256: str) -> str:
     """Return the path of an archive below a registry's address."""
     if _SHA256.fullmatch(sha256) is None:
@@ -33,9 +38,13 @@ def package_path(sha256: str) -> str:
 
 
 def checked_size(size: int) -> int:
-    """Return the size if an archive may have it."""
+    """Return the size if an archive may have it.
+
+    Raises:
+        InvalidArchiveSize: it may not; no registry has such an archive.
+    """
     if not 0 < size <= ARCHIVE_BYTES:
-        raise ValueError(f"an archive of {size} bytes, limit {ARCHIVE_BYTES}")
+        raise InvalidArchiveSize(f"an archive of {size} bytes, limit {ARCHIVE_BYTES}")
     return size
 
 

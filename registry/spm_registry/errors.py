@@ -6,6 +6,7 @@ thing itself ever means "there is no such skill".
 
 from __future__ import annotations
 
+from spm_registry.wire import STARS_LIMIT
 from spm_spec.errors import EnvironmentFailure, UserMistake
 
 
@@ -33,6 +34,16 @@ class Offline(EnvironmentFailure):
             f"{url}: not in the cache, and spm is offline", hint="run again without --offline"
         )
         self.url = url
+
+
+class InvalidStars(UserMistake):
+    """A rating is a whole number of stars in a small range."""
+
+    kind = "invalid-stars"
+
+    def __init__(self, stars: int) -> None:
+        """Name the number."""
+        super().__init__(f"{stars} stars: a rating has 1 to {STARS_LIMIT}")
 
 
 class RegistryRefused(UserMistake):

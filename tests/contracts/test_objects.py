@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -88,3 +89,15 @@ def test_a_folder_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
 
     with pytest.raises(ObjectsUnavailable, match="Not a directory"):
         FolderObjects(tmp_path / "file" / "objects")
+
+
+def test_a_folder_clears_away_what_a_crashed_write_left_long_ago(tmp_path: Path) -> None:
+    staging = tmp_path / "objects" / "tmp"
+    staging.mkdir(parents=True)
+    (staging / "old").write_bytes(b"x")
+    os.utime(staging / "old", (0, 0))
+    (staging / "new").write_bytes(b"x")
+
+    FolderObjects(tmp_path / "objects")
+
+    assert [path.name for path in staging.iterdir()] == ["new"]

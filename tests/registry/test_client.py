@@ -9,7 +9,8 @@ import pytest
 
 from spm_registry.addresses import InvalidRegistryUrl, registry_url
 from spm_registry.client import RegistryClient
-from spm_registry.errors import Offline, RegistryRefused, RegistryUnreachable
+from spm_registry.download import InvalidArchiveSize
+from spm_registry.errors import InvalidStars, Offline, RegistryRefused, RegistryUnreachable
 from spm_registry.metadata_cache import FolderMetadataCache
 from spm_spec.versions import Version
 from tests.support.raw_http import lying_server, reply
@@ -210,3 +211,23 @@ def test_an_address_of_a_registry_is_plain(text: str) -> None:
 
 def test_an_address_of_a_registry_loses_its_last_slash() -> None:
     assert registry_url("https://skills.example.org/team/") == "https://skills.example.org/team"
+
+
+def test_what_cannot_be_meant_is_refused_before_asking() -> None:
+    with lying_server(lambda _path, _headers: reply()) as server:
+        with pytest.raises(InvalidStars, match="6 stars: a rating has 1 to 5"):
+            ask(server.url, lambda client: client.rate("alpha", 6))
+        with pytest.raises(InvalidArchiveSize, match="an archive of 0 bytes, limit 67108864"):
+            ask(server.url, lambda client: client.download_archive("0" * 64, 0))
+
+    assert server.seen == []
+
+
+def test_a_missing_token_is_explained_in_terms_of_spm(registry: RunningRegistry) -> None:
+    with pytest.raises(RegistryRefused) as caught:
+        ask(registry.url, lambda client: client.publish(skill_archive("alpha")))
+
+    assert (caught.value.status, caught.value.hint) == (
+        401,
+        "put a token of this registry into SPM_TOKEN",
+    )

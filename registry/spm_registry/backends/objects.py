@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Protocol
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 _OBJECT_NAME = re.compile(r"[0-9a-f]{64}")
 _OBJECT_MODE = 0o444
+ABANDONED_SECONDS = 24 * 3600
+"""No write takes this long; an older staged file belongs to a process that is gone."""
 
 
 class ObjectsUnavailable(EnvironmentFailure):
@@ -47,10 +50,14 @@ class FolderObjects:
     """`Objects` as files ``<root>/<first two digits>/<sha256>``."""
 
     def __init__(self, root: Path) -> None:
-        """Make the folders if they are missing; leave behind nothing of a crashed write."""
+        """Make the folders if they are missing; clear away what crashed writes left long ago."""
         self._root, self._staging = root, root / "tmp"
         with _unavailable(root):
             self._staging.mkdir(parents=True, exist_ok=True)
+            for left in self._staging.iterdir():
+                with suppress(FileNotFoundError):
+                    if time.time() - left.stat().st_mtime > ABANDONED_SECONDS:
+                        left.unlink()
 
     def put(self, sha256: str, data: bytes) -> None:
         """Write aside, sync the bytes, link into place without replacing, sync the folder."""
