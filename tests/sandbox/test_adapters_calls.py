@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from spm_sandbox.adapters import adapter_for, detect_framework
 from spm_sandbox.adapters.calls import invocation_of
+from spm_sandbox.adapters.detect import ALIASES, FOLDERS, VARIABLES
 from spm_sandbox.adapters.instructions import (
     activated_skill,
     activation_tool,
@@ -238,6 +240,14 @@ def test_the_framework_is_the_argument_then_the_environment_then_the_folders(
     requested: str | None, environment: dict[str, str], folders: list[str], expected: str
 ) -> None:
     assert detect_framework(requested, environment, folders) == expected
+
+
+def test_the_document_names_everything_that_is_looked_at() -> None:
+    text = (Path(__file__).parents[2] / "spec/adapters.md").read_text(encoding="utf-8")
+    words = [word for table in (VARIABLES, FOLDERS) for word, _ in table]
+
+    assert [word for word in words if f"`{word}`" not in text] == []
+    assert [word for word in ALIASES if word not in text] == []
 
 
 def test_an_unknown_framework_is_named_with_where_it_was_said() -> None:

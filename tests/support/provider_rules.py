@@ -131,8 +131,8 @@ def _inner(schema: Mapping[str, Any]) -> list[Any]:
 
 def _check_strict(schema: Mapping[str, Any]) -> None:
     assert set(schema) <= STRICT_KEYWORDS, set(schema) - STRICT_KEYWORDS
-    kinds = schema.get("type", [])
-    kinds = kinds if isinstance(kinds, list) else [kinds]
+    stated: Any = schema.get("type", [])
+    kinds: list[Any] = [stated] if isinstance(stated, str) else stated
     assert kinds or "anyOf" in schema or "$ref" in schema
     if "$ref" in schema:
         assert set(schema) == {"$ref"}
@@ -142,7 +142,7 @@ def _check_strict(schema: Mapping[str, Any]) -> None:
     if "array" in kinds:
         assert isinstance(schema["items"], dict)
     for each in _inner(schema):
-        assert isinstance(each, dict)
+        assert not isinstance(each, bool)
         _check_strict(each)
 
 
