@@ -88,6 +88,7 @@ def _be_first(launch: Launch) -> NoReturn:
         ("capabilities", capabilities.drop_bounding_set),
         ("identity", namespaces.become_inside_user),
         ("parent", libc.die_with_parent),  # a change of identity clears it
+        ("tracing", libc.forbid_tracing),  # undone for the worker when it becomes the command
         ("capabilities", capabilities.drop_all),
         ("no new privileges", capabilities.gain_nothing),
     )

@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 _STARTING_SECONDS = 20.0
 _MESSAGE_BYTES = 1 << 17
 _READY = b"ready"
+# A sandbox's pid 1 is a copy of the zygote: no path may stand in its command line.
+_PROGRAM = (
+    "import socket, sys; host = socket.socket(fileno={descriptor}); "
+    "sys.path.insert(0, host.recv(4096).decode()); "
+    "from spm_sandbox.zygote import main; main(host)"
+)
 
 
 class Zygote:
@@ -75,16 +81,18 @@ class Zygote:
 
     def _start(self) -> socket.socket:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        folder = str(Path(__file__).parent.parent)
         descriptor = theirs.fileno()
-        program = (
-            f"import sys; sys.path.insert(0, {folder!r}); "
-            f"from spm_sandbox.zygote import main; main({descriptor})"
-        )
         try:
             with theirs:
                 self._process = subprocess.Popen(
-                    [this_executable(), "-I", "-S", "-B", "-c", program],
+                    [
+                        this_executable(),
+                        "-I",
+                        "-S",
+                        "-B",
+                        "-c",
+                        _PROGRAM.format(descriptor=descriptor),
+                    ],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
@@ -95,6 +103,7 @@ class Zygote:
                 )
             self._socket = ours
             ours.settimeout(_STARTING_SECONDS)
+            ours.send(str(Path(__file__).parent.parent).encode())
             answer = ours.recv(len(_READY))
         except OSError as error:
             self._close()

@@ -204,7 +204,7 @@ class Loader:
             went = exchange(
                 channels,
                 conversation,
-                deadline=began + wall,
+                deadline=time.monotonic() + wall,
                 output_bytes=plan.output_bytes,
             )
         finally:

@@ -28,15 +28,15 @@ WORKER_FOLDER = "/spm"
 NO_PROCESSES = f"{WORKER_FOLDER}/no-processes.bpf"
 
 
-def main(descriptor: int) -> None:
-    """Serve launches from the socket ``descriptor`` until it ends."""
+def main(host: socket.socket) -> None:
+    """Serve launches from the socket ``host`` until it ends."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # supervisors report by socket, not by status
     libc.join_new_session_keyring()
     architecture = this_architecture()
     system_calls = seccomp_policy.sandbox_filter(architecture)
     files = frozen_worker(Path(__file__).parent)
     files[NO_PROCESSES] = seccomp_policy.no_processes_filter(architecture)
-    with socket.socket(fileno=descriptor) as host:
+    with host:
         host.send(READY)
         while True:
             message, descriptors, _flags, _address = socket.recv_fds(host, MESSAGE_BYTES, CHANNELS)

@@ -8,7 +8,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
@@ -336,9 +336,9 @@ def test_only_granted_names_of_the_environment_are_seen(
     monkeypatch.setenv("SPM_GRANTED", "yes")
     monkeypatch.setenv("SPM_SECRET", "no")
 
-    seen = call("environment", Policy(environment=("SPM_GRANTED", "SPM_ABSENT"))).value
+    value = call("environment", Policy(environment=("SPM_GRANTED", "SPM_ABSENT"))).value
 
-    assert isinstance(seen, dict)
+    seen = cast("dict[str, str]", value)
     assert seen.pop("LD_LIBRARY_PATH", "/python/lib") == "/python/lib"
     assert seen == {
         "HOME": "/tmp",
@@ -602,7 +602,8 @@ def test_a_script_s_exit_status_is_a_result(call: Caller, skill: Path) -> None:
 
 def test_calls_from_many_threads_do_not_mix(call: Caller) -> None:
     with ThreadPoolExecutor(4) as pool:
-        results = list(pool.map(lambda n: call("echo", n=n).value, range(12)))
+        calls = [pool.submit(call, "echo", n=n) for n in range(12)]
+        results = [one.result().value for one in calls]
 
     assert results == [{"n": n} for n in range(12)]
 

@@ -15,6 +15,7 @@ _LIBC.syscall.restype = ctypes.c_long
 _NUMBERS = numbers_of(this_architecture())
 
 PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
 PR_CAPBSET_DROP = 24
 PR_SET_CHILD_SUBREAPER = 36
 PR_SET_NO_NEW_PRIVS = 38
@@ -53,6 +54,11 @@ def address_of(data: bytes) -> int:
 def die_with_parent() -> None:
     """Ask the kernel for SIGKILL when the parent ends; cleared by a change of identity."""
     process_control(PR_SET_PDEATHSIG, 9)
+
+
+def forbid_tracing() -> None:
+    """Make this process's memory, descriptors and command line unreadable to its equals."""
+    process_control(PR_SET_DUMPABLE, 0)
 
 
 def join_new_session_keyring() -> None:

@@ -44,7 +44,7 @@ def build_root(confinement: Confinement, files: Mapping[str, bytes]) -> None:
         _bind(bind)
     for folder in confinement.hidden:
         _hide(_NEW / folder.lstrip("/"))
-    _mount("proc", _NEW / "proc", "proc", _NO_SETUID | _NO_DEVICES | _NO_EXEC)
+    _mount_proc()
     _leave_old_root()
     _restrict(Path("/"), _READ_ONLY | _NO_SETUID | _NO_DEVICES, whole_tree=False)
 
@@ -126,6 +126,15 @@ def _bind(bind: Bind) -> None:
     _mount(str(source), destination, None, _BIND | _RECURSIVE)
     flags = _NO_SETUID | _NO_DEVICES | (_READ_ONLY if bind.access == "read" else 0)
     _restrict(destination, flags, whole_tree=True)
+
+
+def _mount_proc() -> None:
+    """Show processes only, and of those only what the viewer may trace: not pid 1."""
+    flags = _NO_SETUID | _NO_DEVICES | _NO_EXEC
+    try:
+        _mount("proc", _NEW / "proc", "proc", flags, "subset=pid,hidepid=2")
+    except OSError:  # Linux before 5.8 has no subset
+        _mount("proc", _NEW / "proc", "proc", flags, "hidepid=2")
 
 
 def _hide(folder: Path) -> None:

@@ -100,6 +100,23 @@ def read_own_environment(facts):
     return next((n for n, v in os.environ.items() if facts["canary"] in v), None)
 
 
+def read_the_command_line_of_pid_1(facts):
+    return read("/proc/1/cmdline")
+
+
+def find_paths_of_the_host_in_processes(facts):
+    for process in os.listdir("/proc"):
+        if process.isdigit():
+            command = open(f"/proc/{process}/cmdline", "rb").read()
+            if facts["home"].rpartition("/")[0].encode() in command or b"/root/" in command:
+                return command
+    return None
+
+
+def read_kernel_settings(facts):
+    return os.listdir("/proc/sys") or None
+
+
 def read_kernel_memory(facts):
     return read("/proc/kcore")
 
