@@ -7,8 +7,7 @@ the hot commands may not pay for what they do not use.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # type checkers know the name; importing typing would double the start-up
 if TYPE_CHECKING:
     from spm.loaded import LoadedSkill
     from spm.manager import SkillManager

@@ -12,6 +12,14 @@ _HOT = ("install", "list", "path")
 def main(arguments: list[str] | None = None, program: str = "spm") -> int:
     """Run ``spm`` with ``arguments`` and return the exit code of spec/cli.md."""
     words = sys.argv[1:] if arguments is None else arguments
+    try:
+        return _run(words, program)
+    except KeyboardInterrupt:  # before the full program could answer it
+        sys.stderr.write("error: interrupted\nhint: run the same command again to finish\n")
+        return 130
+
+
+def _run(words: list[str], program: str) -> int:
     if words in (["--version"], ["-V"]):
         sys.stdout.write(f"spm {__version__}\n")
         return 0

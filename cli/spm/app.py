@@ -35,6 +35,31 @@ Start with `spm init`, then `spm add NAME`, then `spm load NAME`.
 """
 
 
+class WrongCommandLine(SpmError):
+    """The command line is none that the program knows."""
+
+    exit_code = EXIT_USAGE
+    kind = "usage"
+
+
+class Bug(SpmError):
+    """The program met what it should never meet."""
+
+    exit_code = EXIT_BUG
+    kind = "bug"
+
+
+class Interrupted(SpmError):
+    """A person pressed Ctrl-C."""
+
+    exit_code = EXIT_INTERRUPTED
+    kind = "interrupted"
+
+    def __init__(self) -> None:
+        """Say how to go on."""
+        super().__init__("interrupted", hint="run the same command again to finish")
+
+
 def program() -> typer.Typer:
     """The command line with every command registered."""
     app = typer.Typer(
@@ -86,7 +111,7 @@ def run(words: Sequence[str], program_name: str) -> int:
         console.complain(error, as_json=as_json)
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        console.talk("interrupted; run the same command again to finish")
+        console.complain(Interrupted(), as_json=as_json)
         return EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader has seen enough; leave without a second complaint at exit.
@@ -96,7 +121,7 @@ def run(words: Sequence[str], program_name: str) -> int:
         console.complain(_from_system(error), as_json=as_json)
         return EXIT_ENVIRONMENT
     except Exception as error:  # noqa: BLE001  # the last resort: a bug of ours must not look like an answer
-        return _end_of(error)
+        return _end_of(error, as_json=as_json)
     return code if isinstance(code, int) else EXIT_DONE
 
 
@@ -108,18 +133,19 @@ def _from_system(error: OSError) -> EnvironmentFailure:
     )
 
 
-def _end_of(error: Exception) -> int:
+def _end_of(error: Exception, *, as_json: bool) -> int:
     """A usage error of the command-line library, or a bug of ours."""
     show = getattr(error, "format_message", None)
     code = getattr(error, "exit_code", None)
     if callable(show) and isinstance(code, int):
-        console.talk(f"error: {show()}")
         context = getattr(error, "ctx", None)
         path = getattr(context, "command_path", "spm")
-        console.talk(f"hint: see `{path} --help`")
+        usage = WrongCommandLine(str(show()), hint=f"see `{path} --help`")
+        console.complain(usage, as_json=as_json)
         return EXIT_USAGE
     import traceback
 
-    console.talk("".join(traceback.format_exception(error)).rstrip())
-    console.talk("error: this is a bug in spm; please report it with the lines above")
+    trace = "".join(traceback.format_exception(error)).rstrip()
+    bug = Bug("this is a bug in spm", hint=f"please report it with these lines:\n{trace}")
+    console.complain(bug, as_json=as_json)
     return EXIT_BUG

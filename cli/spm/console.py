@@ -39,14 +39,29 @@ def printable(text: str, *, newlines: bool = False) -> str:
 
 
 def _escaped(character: str) -> str:
+    return f"\\u{{{ord(character):x}}}" if _is_hidden(character) else character
+
+
+def _is_hidden(character: str) -> bool:
     code = ord(character)
-    hidden = (
+    return (
         code < ord(" ")
         or _DELETE <= code <= _LAST_C1
         or character in _INVISIBLE
         or any(first <= code <= last for first, last in _HIDDEN_RANGES)
     )
-    return f"\\u{{{code:x}}}" if hidden else character
+
+
+def _json_printable(text: str) -> str:
+    """JSON ``text`` with what a terminal would obey escaped as JSON does; it means the same."""
+    import json
+
+    if text.isascii() and "\x7f" not in text:
+        return text
+    return "".join(
+        json.dumps(character)[1:-1] if character != "\n" and _is_hidden(character) else character
+        for character in text.replace("\x7f", "\\u007f")
+    )
 
 
 def counted(number: int, noun: str) -> str:
@@ -63,7 +78,8 @@ def put_document(value: object) -> None:
     """One JSON document on stdout."""
     import json
 
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False, default=str) + "\n")
+    text = json.dumps(value, indent=2, ensure_ascii=False, default=str)
+    sys.stdout.write(_json_printable(text) + "\n")
 
 
 def talk(text: str) -> None:
@@ -82,7 +98,8 @@ def complain(error: SpmError, *, as_json: bool = False) -> None:
         import json
 
         body = {"kind": error.kind, "message": error.message, "hint": error.hint}
-        sys.stderr.write(json.dumps({"error": body}, ensure_ascii=False) + "\n")
+        text = json.dumps({"error": body}, ensure_ascii=False)
+        sys.stderr.write(_json_printable(text) + "\n")
         return
     talk(f"error: {error.message}")
     if error.hint:

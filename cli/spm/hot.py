@@ -1,18 +1,18 @@
-"""Answers the hot commands without the full program, when there is nothing to do.
+"""Answers the hot commands without the full program.
 
-`install` with everything in place, `list` and `path` are run by shells, hooks and
-agents all day: they read three small files and import neither typer, pydantic,
-aiohttp nor asyncio. Anything unusual (an option, a difference, an error) is left
-to the full program, which says it properly.
+`install` of a lock that was installed before, `list` and `path` are run by shells,
+hooks and agents all day: they import neither typer, pydantic, aiohttp nor asyncio.
+Anything unusual (an option, a difference, an error) is left to the full program,
+which does it properly and says what it did.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
 
-from spm_spec.errors import SpmError
+from spm import compiled
+from spm.folders import STORE, cache_folder, data_folder
 
 _QUIET_OPTIONS = frozenset({"--frozen", "--offline"})
 
@@ -20,9 +20,11 @@ _QUIET_OPTIONS = frozenset({"--frozen", "--offline"})
 def answer(words: list[str]) -> int | None:
     """The exit code, or ``None`` when the full program must take over."""
     command, *rest = words
+    if command == "install":
+        return _install() if _QUIET_OPTIONS.issuperset(rest) else None
+    from spm_spec.errors import SpmError
+
     try:
-        if command == "install" and _QUIET_OPTIONS.issuperset(rest):
-            return _install()
         if command == "list" and rest in ([], ["--json"]):
             from spm.listing import put_installed
 
@@ -39,22 +41,81 @@ def answer(words: list[str]) -> int | None:
 
 
 def _install() -> int | None:
-    if os.environ.get("SPM_REGISTRY"):
+    root = _project_root()
+    if root is None or os.environ.get("SPM_REGISTRY"):
         return None
-    from spm.console import counted
-    from spm.installation import in_place
-    from spm.places import places_from
-    from spm.project import Project
-    from spm_spec.sources import PathSource
+    try:
+        manifest = compiled.read_bytes(f"{root}/skills.toml")
+        lock = compiled.read_bytes(f"{root}/skills.lock")
+        name = compiled.key_of(manifest, lock)
+        found = compiled.read(f"{cache_folder(os.environ)}/locks/{name}")
+        if found is None:
+            return None
+        return _link(found, f"{root}/.roundtable/skills", f"{data_folder(os.environ)}/{STORE}")
+    except Exception:  # noqa: BLE001  # whatever it is, the full program says it properly
+        return None
 
-    project = Project.above(Path.cwd())
-    manifest = project.manifest()
-    lock = project.lock()
-    if lock is None or lock.differences(manifest):
+
+def _project_root() -> str | None:
+    folder = os.getcwd()  # noqa: PTH109  # hot
+    while True:
+        if os.path.isfile(f"{folder}/skills.toml"):  # noqa: PTH113  # hot
+            return folder
+        above = os.path.dirname(folder)  # noqa: PTH120  # hot
+        if above == folder:
+            return None
+        folder = above
+
+
+def _link(wanted: compiled.CompiledLock, skills: str, store: str) -> int | None:
+    """Make what is missing, if nothing else is needed; the project is held meanwhile."""
+    missing = compiled.missing_links(wanted, skills, store)
+    if missing is None:
         return None
-    if any(isinstance(entry.source, PathSource) for entry in lock.entries):
+    total = len(wanted.links)
+    try:
+        index = compiled.read_bytes(f"{skills}/index.json").decode()
+    except FileNotFoundError:
+        return _link_all(wanted, skills, store)
+    if missing or not compiled.same_index(index, wanted.index):
         return None
-    if not in_place(project, manifest, lock, places_from(os.environ).store):
-        return None
-    sys.stderr.write(f"everything is in place ({counted(len(lock.entries), 'skill')})\n")
+    sys.stderr.write(f"everything is in place ({total} skill{'' if total == 1 else 's'})\n")
     return 0
+
+
+def _link_all(wanted: compiled.CompiledLock, skills: str, store: str) -> int | None:
+    """Link every skill into a project that has none, as `spm.installation` would."""
+    import fcntl
+    from time import gmtime, strftime
+
+    os.makedirs(skills, exist_ok=True)  # noqa: PTH103  # hot
+    held = os.open(f"{skills}/.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        missing = compiled.missing_links(wanted, skills, store)
+        if missing is None or os.path.exists(f"{skills}/index.json"):  # noqa: PTH110  # hot
+            return None
+        for path, target in missing:
+            os.mkdir(path[: path.rindex("/")])  # noqa: PTH102  # hot
+            os.symlink(target, path)  # noqa: PTH211  # hot
+        now = strftime("%Y-%m-%dT%H:%M:%SZ", gmtime())
+        _write(f"{skills}/index.json", wanted.index.replace(compiled.PENDING, now))
+    finally:
+        os.close(held)
+    total = len(wanted.links)
+    skills_text = f"{total} skill{'' if total == 1 else 's'}"
+    sys.stderr.write(f"installed {skills_text} (0 downloaded, {total} from the store)\n")
+    return 0
+
+
+def _write(path: str, text: str) -> None:
+    """Put a file in place as a whole; not flushed, because a lost index is made again."""
+    new = f"{path}.{os.getpid()}.new"
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    try:
+        data = memoryview(text.encode())
+        while data:
+            data = data[os.write(descriptor, data) :]
+    finally:
+        os.close(descriptor)
+    os.replace(new, path)  # noqa: PTH105  # hot

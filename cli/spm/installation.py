@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from spm.project import replace_text
-from spm_spec.errors import AnswerIsNo
+from spm_spec.errors import AnswerIsNo, SpmError
 from spm_spec.installed import Installed, InstalledSkill, render_installed
-from spm_spec.sources import RegistrySource
+from spm_spec.sources import PathSource, RegistrySource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -165,11 +165,42 @@ def _unlink_others(project: Project, lock: Lock) -> tuple[str, ...]:
     return tuple(removed)
 
 
+def remember(project: Project, manifest: Manifest, lock: Lock, reach: Reach) -> None:
+    """Compile an installed lock for the hot commands; a cache, so failing is no failure.
+
+    Not for folders, which may change under the same lock, nor for private copies.
+    """
+    from spm.compiled import PENDING, CompiledLock, key_of
+
+    if manifest.link_mode != "symlink" or reach.registry is not None:
+        return
+    if any(isinstance(entry.source, PathSource) for entry in lock.entries):
+        return
+    links = [
+        (f"{entry.name}/{version_text(entry)}", f"{entry.tree.hex}-{entry.name}")
+        for entry in lock.entries
+    ]
+    index = render_installed(Installed(_listed(lock, {}, PENDING), PENDING))
+    with suppress(OSError, SpmError):
+        texts = project.manifest_path.read_bytes(), project.lock_path.read_bytes()
+        path = reach.places.compiled / key_of(*texts)
+        if not path.exists():
+            replace_text(path, CompiledLock(links, index).text())
+
+
 def _write_index(project: Project, lock: Lock, now: str) -> None:
     before = {
         (skill.name, skill.version, skill.checksum): skill.installed_at
         for skill in project.installed().skills
     }
+    skills = _listed(lock, before, now)
+    replace_text(project.index_path, render_installed(Installed(skills, now)))
+
+
+def _listed(
+    lock: Lock, before: Mapping[tuple[str, str, str], str], now: str
+) -> tuple[InstalledSkill, ...]:
+    """The index entries of ``lock``; what was installed ``before`` keeps its time."""
     skills: list[InstalledSkill] = []
     for entry in lock.entries:
         key = (entry.name, version_text(entry), str(entry.tree))
@@ -182,7 +213,7 @@ def _write_index(project: Project, lock: Lock, now: str) -> None:
                 checksum=key[2],
             )
         )
-    replace_text(project.index_path, render_installed(Installed(tuple(skills), now)))
+    return tuple(skills)
 
 
 def frozen_lock(project: Project, manifest: Manifest) -> Lock:

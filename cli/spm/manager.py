@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spm.installation import InstallReport, frozen_lock, in_place, install_lock
+from spm.installation import InstallReport, frozen_lock, in_place, install_lock, remember
 from spm.listing import NotInstalled
 from spm.loaded import LoadedSkill, load_skill
 from spm.locking import Change, changes_between, is_settled, make_lock
@@ -149,7 +149,7 @@ class SkillManager:
             raise UserMistake("a frozen install adds nothing", hint="leave --frozen out")
         project = self.project
         step = _Steps(project, self._reach.limited(registry=registry, offline=offline), force=force)
-        with project.exclusively():
+        async with project.exclusively():
             if frozen:
                 return await step.install_frozen()
             text = project.manifest_text()
@@ -166,7 +166,7 @@ class SkillManager:
         from spm_spec.manifest_edit import without_requirement
 
         project = self.project
-        with project.exclusively():
+        async with project.exclusively():
             text = project.manifest_text()
             asked = [str(requirement.name) for requirement in project.manifest().requirements]
             for name in names:
@@ -178,7 +178,7 @@ class SkillManager:
     async def update(self, *names: str, force: bool = False) -> InstallReport:
         """Move ``names``, or everything, to the newest versions that fit."""
         project = self.project
-        with project.exclusively():
+        async with project.exclusively():
             lock = project.lock()
             known = [str(entry.name) for entry in lock.entries] if lock is not None else []
             for name in names:
@@ -190,7 +190,7 @@ class SkillManager:
     async def lock(self) -> tuple[Change, ...]:
         """Write the lock without installing, and return what changed in it."""
         project = self.project
-        with project.exclusively():
+        async with project.exclusively():
             manifest, before = project.manifest(), project.lock()
             after = await make_lock(project, manifest, self._reach, current=before)
             _write_lock(project, before, after)
@@ -283,6 +283,7 @@ class _Steps:
         if text != project.manifest_text():
             replace_text(project.manifest_path, text)
         _write_lock(project, before, after)
+        remember(project, manifest, after, reach)
         return replace(
             report, changes=changes_between(before, after), warnings=_ungranted(manifest, after)
         )
@@ -291,10 +292,13 @@ class _Steps:
         """Install the lock as it is; never resolve."""
         manifest = self._project.manifest()
         lock = frozen_lock(self._project, manifest)
-        store = self._reach.places.store
-        if not self._force and in_place(self._project, manifest, lock, store):
-            return InstallReport(len(lock.entries), (), (), 0, 0)
-        return await install_lock(self._project, manifest, lock, self._reach, force=self._force)
+        project, reach = self._project, self._reach
+        if not self._force and in_place(project, manifest, lock, reach.places.store):
+            report = InstallReport(len(lock.entries), (), (), 0, 0)
+        else:
+            report = await install_lock(project, manifest, lock, reach, force=self._force)
+        remember(project, manifest, lock, reach)
+        return report
 
 
 class UnknownSkill(UserMistake):

@@ -2,10 +2,8 @@
 
 | what                    | setting     | default                                |
 |-------------------------|-------------|----------------------------------------|
-| store and git mirrors   | `SPM_DATA`  | the user's data folder, `spm`          |
-| registry metadata       | `SPM_CACHE` | the user's cache folder, `spm`         |
-
-The default folders are those of the platform (XDG on Linux).
+| the store               | `SPM_DATA`  | the user's data folder, `spm`          |
+| what can be made again  | `SPM_CACHE` | the user's cache folder, `spm`         |
 """
 
 from __future__ import annotations
@@ -14,12 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spm_spec.errors import UserMistake
+from spm.folders import STORE, cache_folder, data_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-STORE_VERSION = "v1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +25,12 @@ class Places:
     data: Path
     """What must survive: the store."""
     cache: Path
-    """What can be fetched again: registry metadata and git mirrors."""
+    """What can be made again: registry metadata, git mirrors and compiled locks."""
 
     @property
     def store(self) -> Path:
-        """The root of the store, of the layout version this spm writes."""
-        return self.data / "store" / STORE_VERSION
+        """The root of the store."""
+        return self.data / STORE
 
     @property
     def metadata(self) -> Path:
@@ -46,27 +42,17 @@ class Places:
         """Bare mirrors of git repositories."""
         return self.cache / "git"
 
+    @property
+    def compiled(self) -> Path:
+        """Locks in the form that the hot commands read."""
+        return self.cache / "locks"
+
+    @property
+    def remakeable(self) -> tuple[Path, ...]:
+        """Every folder that may be removed at any time."""
+        return (self.metadata, self.git, self.compiled)
+
 
 def places_from(environment: Mapping[str, str]) -> Places:
     """The places that ``environment`` asks for, or the platform's own."""
-    data = _absolute(environment, "SPM_DATA")
-    cache = _absolute(environment, "SPM_CACHE")
-    if data is None or cache is None:
-        import platformdirs
-
-        data = data or platformdirs.user_data_path("spm")
-        cache = cache or platformdirs.user_cache_path("spm")
-    return Places(data, cache)
-
-
-def _absolute(environment: Mapping[str, str], name: str) -> Path | None:
-    text = environment.get(name)
-    if not text:
-        return None
-    path = Path(text).expanduser()
-    if not path.is_absolute():
-        raise UserMistake(
-            f"{name}: `{text}` is not an absolute path",
-            hint=f"set {name} to a path that starts with `/`",
-        )
-    return path
+    return Places(Path(data_folder(environment)), Path(cache_folder(environment)))

@@ -8,7 +8,7 @@ that a reader sees the old text or the new one. Whoever changes a project holds
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,13 +19,15 @@ from spm_spec.lock import Lock, parse_lock
 from spm_spec.manifest import Manifest, parse_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator
 
 MANIFEST_NAME = "skills.toml"
 LOCK_NAME = "skills.lock"
 SKILLS_FOLDER = Path(".roundtable") / "skills"
 MAX_TEXT_BYTES = 32 * 1024 * 1024
 """No manifest, lock or index larger than this is read into memory."""
+TURN_SECONDS = 0.05
+"""Between two looks whether another spm has finished with the project."""
 
 
 class NoProject(UserMistake):
@@ -102,15 +104,27 @@ class Project:
             return Installed((), None)
         return parse_installed(read_text(self.index_path), origin=str(SKILLS_FOLDER / "index.json"))
 
-    @contextmanager
-    def exclusively(self) -> Iterator[None]:
-        """Hold the project against every other spm that would change it."""
+    @asynccontextmanager
+    async def exclusively(self) -> AsyncIterator[None]:
+        """Hold the project against every other spm that would change it.
+
+        Waits without blocking the event loop, so that Ctrl-C ends the wait and two
+        changes in one process take turns. What a killed spm left over is removed.
+        """
         import fcntl
+        from asyncio import sleep
 
         self.skills_folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(self.skills_folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
+            while True:
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    await sleep(TURN_SECONDS)
+            for path in (self.manifest_path, self.lock_path, self.index_path):
+                remove_leftovers(path)
             yield
         finally:
             os.close(handle)
@@ -152,3 +166,12 @@ def replace_text(path: Path, text: str) -> None:
             f"{path}: {(error.strerror or '').lower()}",
             hint="free some space or fix the permissions, then run the same command again",
         ) from error
+
+
+def remove_leftovers(path: Path) -> None:
+    """Remove what `replace_text` left beside ``path`` when its process was killed.
+
+    Only whoever holds the project may, for then nobody else is writing.
+    """
+    for left in path.parent.glob(f".{path.name}.[0-9]*.new"):
+        left.unlink(missing_ok=True)

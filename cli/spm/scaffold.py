@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from typing import TYPE_CHECKING
 
 from spm_spec.errors import UserMistake
@@ -78,8 +80,13 @@ def write_skill(parent: Path, name: str, *, with_python: bool) -> Path:
     }
     if with_python:
         files |= {"src/skill.py": _PYTHON, "tests/test_skill.py": _PYTHON_TEST}
-    for path, text in files.items():
-        target = folder / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(text, encoding="utf-8", newline="\n")
+    new = folder.with_name(f".{folder.name}.{os.getpid()}.new")
+    try:
+        for path, text in files.items():
+            target = new / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(text, encoding="utf-8", newline="\n")
+        new.rename(folder)
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
     return folder

@@ -30,16 +30,14 @@ def verify_store(environment: Mapping[str, str]) -> Sequence[Damage]:
 def cache_bytes(places: Places) -> int:
     """How many bytes the cache holds."""
     return sum(
-        path.lstat().st_size
-        for folder in (places.metadata, places.git)
-        for path in _files_below(folder)
+        path.lstat().st_size for folder in places.remakeable for path in _files_below(folder)
     )
 
 
 def clear_cache(places: Places) -> int:
     """Remove what can be fetched again and return how many bytes that was."""
     removed = 0
-    for folder in (places.metadata, places.git):
+    for folder in places.remakeable:
         for path in _files_below(folder):
             removed += path.lstat().st_size
             path.unlink(missing_ok=True)
