@@ -60,6 +60,7 @@ def resolve_conflict(search: Search, conflict: Incompatibility) -> Incompatibili
     solution = search.solution
     search.widen(conflict)
     terms = _open_terms(search, conflict)
+    known = conflict
     while terms:
         search.clauses.looked_at += len(terms)
         latest = _Latest(search, terms)
@@ -68,7 +69,10 @@ def resolve_conflict(search: Search, conflict: Incompatibility) -> Incompatibili
             search.widen(reason)
         level = _level_before(search, terms, latest, reason)
         if reason is None or level < solution.levels[latest.place]:
-            return _backjump(search, conflict, terms, latest.package, level)
+            _backtrack(search, terms, level)
+            if conflict is not known:
+                _remember(search, conflict, latest.package)
+            return _apply(search, conflict, terms, latest.package)
         terms = _resolvent(search, terms, reason, latest.package)
         search.agenda.bump(latest.package)
         conflict = Incompatibility(tuple(terms.items()), Learnt(conflict, reason))
@@ -111,19 +115,20 @@ def _resolvent(
     return resolvent
 
 
-def _backjump(
-    search: Search, learnt: Incompatibility, terms: dict[int, int], package: int, level: int
-) -> Incompatibility | None:
-    solution = search.solution
+def _backtrack(search: Search, terms: dict[int, int], level: int) -> None:
     for involved in terms:
         search.agenda.bump(involved)
-    solution.backtrack(level)
-    if isinstance(learnt.cause, Learnt):
-        _remember(search, learnt, package)
-    domain = solution.domain[package] & ~terms[package]
+    search.solution.backtrack(level)
+
+
+def _apply(
+    search: Search, learnt: Incompatibility, terms: dict[int, int], package: int
+) -> Incompatibility | None:
+    """Assign what ``learnt`` forces on ``package``; return it if nothing would be left."""
+    domain = search.solution.domain[package] & ~terms[package]
     if not domain:
         return learnt
-    solution.assign(package, domain, learnt)
+    search.solution.assign(package, domain, learnt)
     return None
 
 

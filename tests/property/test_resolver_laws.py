@@ -102,6 +102,31 @@ def test_resolver_agrees_with_the_oracle_on_larger_random_universes(seed: int) -
     assert 0 < solved < 250
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_resolver_agrees_with_the_oracle_where_long_incompatibilities_are_learnt(seed: int) -> None:
+    """The same law where every package is required and most learnt facts have many terms."""
+    chance = random.Random(seed)  # noqa: S311 - a reproducible universe
+    for _ in range(12):
+        names = [f"p{number}" for number in range(chance.randint(20, 45))]
+        texts: Texts = {
+            name: {
+                f"{version}.0.0": {
+                    other: " || ".join(f"{one}.0.0" for one in chance.sample(range(1, 5), 2))
+                    for other in chance.sample(names, 2)
+                    if other != name
+                }
+                for version in range(1, 5)
+            }
+            for name in names
+        }
+        asked = dict.fromkeys(names, "*")
+        found = outcome(texts, asked)
+
+        assert isinstance(found, dict) == is_satisfiable(texts, asked), texts
+        if isinstance(found, dict):
+            assert faults(texts, asked, found) == [], texts
+
+
 @settings(max_examples=150, deadline=None)
 @given(universes, requirements, st.randoms(use_true_random=False))
 def test_answer_is_the_same_whatever_arrives_when(
