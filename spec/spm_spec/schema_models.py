@@ -223,7 +223,7 @@ class FrontMatterDocument(_Strict):
     description: Annotated[str, Field(min_length=1, max_length=1024)]
     license: str = ""
     compatibility: Annotated[str, Field(min_length=1, max_length=500)] = "any"
-    metadata: dict[str, str] = {}
+    metadata: dict[str, str | int | float | bool] = {}
     allowed_tools: str = ""
 
 
@@ -247,7 +247,7 @@ class ToolTable(_Strict):
     runtime: Literal["python", "typescript", "executable"] = "python"
 
 
-class Dependencies(RootModel[dict[Name, Range | dict[str, str]]]):
+class Dependencies(RootModel[dict[Name, Range | int | float | dict[str, str]]]):
     """Skills and host packages by range; ``python`` may be a table of PyPI requirements."""
 
     model_config = ConfigDict(title="Dependencies")
