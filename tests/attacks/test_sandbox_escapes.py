@@ -194,8 +194,8 @@ def attacked(request: pytest.FixtureRequest) -> Iterator[Attacked]:
     if user is not None and other_user_python() is None:
         pytest.skip("no Python with the dependencies that an ordinary user can run")
     with world(user) as host:
-        alone = host.attack([*ALWAYS, *WITHOUT_PROCESSES], may_fork=False)
-        with_processes = host.attack(list(NEEDS_PROCESSES), may_fork=True)
+        alone = host.attack(["works", *ALWAYS, *WITHOUT_PROCESSES], may_fork=False)
+        with_processes = host.attack(["works", *NEEDS_PROCESSES], may_fork=True)
         yield Attacked(host, alone, with_processes)
 
 
@@ -221,6 +221,11 @@ def test_a_skill_cannot(attacked: Attacked, probe: str) -> None:
 @pytest.mark.parametrize("probe", NEEDS_PROCESSES)
 def test_a_skill_that_may_start_processes_still_cannot(attacked: Attacked, probe: str) -> None:
     assert not attacked.with_processes[probe].startswith("HIT"), attacked.with_processes[probe]
+
+
+def test_an_ordinary_tool_works_in_the_same_sandbox(attacked: Attacked) -> None:
+    assert attacked.alone["works"] == 'HIT: ["1"]'
+    assert attacked.with_processes["works"].startswith('HIT: ["1", ')
 
 
 def test_the_host_is_as_it_was_after_every_attack(attacked: Attacked) -> None:
