@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -12,7 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spm_resolver.errors import NoSolution
+from spm_resolver.errors import BudgetExhausted, NoSolution
+from spm_resolver.incompatibility import Incompatibility
 from spm_resolver.provider import MetadataProvider, PackageMetadata
 from spm_resolver.solver import Solution, Solver
 from tests.resolver.universes import (
@@ -247,3 +249,35 @@ def _failure(texts: Texts, asked: dict[str, str]) -> NoSolution | None:
     except NoSolution as error:
         return error
     return None
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_each_learnt_incompatibility_is_watched_by_exactly_two_of_its_packages(seed: int) -> None:
+    """A stale watch would let a search force what does not follow, or never end."""
+    chance = random.Random(seed)  # noqa: S311 - a reproducible universe
+    names = [f"p{number}" for number in range(80)]
+    texts: Texts = {
+        name: {
+            f"{version}.0.0": {
+                other: " || ".join(f"{one}.0.0" for one in chance.sample(range(1, 6), 3))
+                for other in chance.sample(names, 3)
+                if other != name
+            }
+            for version in range(1, 6)
+        }
+        for name in names
+    }
+    provider = MetadataProvider(Universe.of(texts).fetch(names))
+    solver = Solver(provider, ranges(dict.fromkeys(names, "*")), most_steps=400_000)
+    with contextlib.suppress(BudgetExhausted, NoSolution):
+        solver.step()
+
+    watching = solver._search.clauses._watching
+    watchers: dict[Incompatibility, list[int]] = {}
+    for package, incompatibilities in enumerate(watching):
+        for incompatibility in incompatibilities:
+            watchers.setdefault(incompatibility, []).append(package)
+    assert watchers
+    for incompatibility, packages in watchers.items():
+        watched = sorted(incompatibility.terms[place][0] for place in incompatibility.watched)
+        assert sorted(packages) == watched
