@@ -8,13 +8,14 @@ import os
 import random
 import subprocess
 import sys
+from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spm_resolver.errors import BudgetExhausted, NoSolution
-from spm_resolver.incompatibility import Incompatibility
 from spm_resolver.provider import MetadataProvider, PackageMetadata
 from spm_resolver.solver import Solution, Solver
 from tests.resolver.universes import (
@@ -25,6 +26,12 @@ from tests.resolver.universes import (
     ranges,
     shown,
 )
+
+if TYPE_CHECKING:
+    from spm_resolver.incompatibility import Incompatibility
+
+if TYPE_CHECKING:
+    from spm_resolver.incompatibility import Incompatibility
 
 NAMES = [f"p{number}" for number in range(7)]
 RANGES = [
