@@ -9,7 +9,6 @@ import random
 import subprocess
 import sys
 from typing import TYPE_CHECKING
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
