@@ -113,14 +113,14 @@ def missing_links(compiled: CompiledLock, skills: str, store: str) -> list[tuple
     for link, tree in compiled.links:
         path, target = f"{skills}/{link}", f"{store}/trees/{tree}"
         try:
-            if os.readlink(path) != target:  # noqa: PTH115  # hot
+            if os.readlink(path) != target:
                 return None
         except FileNotFoundError:
             missing.append((path, target))
         except OSError:
             return None
         try:
-            os.stat(target)  # noqa: PTH116  # hot
+            os.stat(target)
         except OSError:
             return None
     return missing

@@ -35,8 +35,8 @@ def _chosen(environment: Mapping[str, str], name: str) -> str | None:
     text = environment.get(name)
     if not text:
         return None
-    path = os.path.expanduser(text)  # noqa: PTH111  # hot
-    if not os.path.isabs(path):  # noqa: PTH117  # hot
+    path = os.path.expanduser(text)
+    if not os.path.isabs(path):
         from spm_spec.errors import UserMistake
 
         raise UserMistake(
@@ -53,5 +53,5 @@ def _platform(environment: Mapping[str, str], variable: str, default: str, funct
         return str(getattr(platformdirs, function)("spm", appauthor=False))
     folder = environment.get(variable, "")
     if not folder.startswith("/"):
-        folder = os.path.expanduser(f"~/{default}")  # noqa: PTH111  # hot
+        folder = os.path.expanduser(f"~/{default}")
     return f"{folder}/spm"

@@ -57,11 +57,11 @@ def _install() -> int | None:
 
 
 def _project_root() -> str | None:
-    folder = os.getcwd()  # noqa: PTH109  # hot
+    folder = os.getcwd()
     while True:
-        if os.path.isfile(f"{folder}/skills.toml"):  # noqa: PTH113  # hot
+        if os.path.isfile(f"{folder}/skills.toml"):
             return folder
-        above = os.path.dirname(folder)  # noqa: PTH120  # hot
+        above = os.path.dirname(folder)
         if above == folder:
             return None
         folder = above
@@ -88,16 +88,16 @@ def _link_all(wanted: compiled.CompiledLock, skills: str, store: str) -> int | N
     import fcntl
     from time import gmtime, strftime
 
-    os.makedirs(skills, exist_ok=True)  # noqa: PTH103  # hot
+    os.makedirs(skills, exist_ok=True)
     held = os.open(f"{skills}/.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(held, fcntl.LOCK_EX)
         missing = compiled.missing_links(wanted, skills, store)
-        if missing is None or os.path.exists(f"{skills}/index.json"):  # noqa: PTH110  # hot
+        if missing is None or os.path.exists(f"{skills}/index.json"):
             return None
         for path, target in missing:
-            os.mkdir(path[: path.rindex("/")])  # noqa: PTH102  # hot
-            os.symlink(target, path)  # noqa: PTH211  # hot
+            os.mkdir(path[: path.rindex("/")])
+            os.symlink(target, path)
         now = strftime("%Y-%m-%dT%H:%M:%SZ", gmtime())
         _write(f"{skills}/index.json", wanted.index.replace(compiled.PENDING, now))
     finally:
@@ -110,7 +110,8 @@ def _link_all(wanted: compiled.CompiledLock, skills: str, store: str) -> int | N
 
 def _write(path: str, text: str) -> None:
     """Put a file in place as a whole; not flushed, because a lost index is made again."""
-    new = f"{path}.{os.getpid()}.new"
+    folder, _, name = path.rpartition("/")
+    new = f"{folder}/.{name}.{os.getpid()}.new"  # as in spm.project, which clears up
     descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     try:
         data = memoryview(text.encode())
@@ -118,4 +119,4 @@ def _write(path: str, text: str) -> None:
             data = data[os.write(descriptor, data) :]
     finally:
         os.close(descriptor)
-    os.replace(new, path)  # noqa: PTH105  # hot
+    os.replace(new, path)

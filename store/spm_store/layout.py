@@ -2,9 +2,9 @@
 
 Rules:
 
-1. A symlink is ours if it points to ``…/trees/<digest>-<name>`` of a store; a folder is
-   ours if it holds the marker of a copy. Anything else is the user's: it is refused,
-   and replaced only with ``force``.
+1. A symlink is ours if it points to ``…/trees/<digest>-<name>`` of a store, or to a shelf
+   of that name; a folder is ours if it holds the marker of a copy. Anything else is the
+   user's: it is refused, and replaced only with ``force``.
 2. A destination changes in one step, by ``rename`` or by creating what was not there.
    Two exceptions take two steps, because a folder cannot be renamed over: replacing a
    folder by a link, and a copy by a copy. What is left of a crash between them stands
@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from spm_spec.digests import DIGEST_PREFIX, Digest
 from spm_store.durable import Disk, remove_tree
 from spm_store.errors import NotOurs, TreeDamaged, storing
+from spm_store.shelves import SHELVES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -124,6 +125,17 @@ def unlink_skill(destination: Path, *, force: bool = False) -> bool:
     return True
 
 
+def refuse_if_not_ours(destination: Path) -> None:
+    """Refuse what ``link_skill``, ``copy_skill`` and ``unlink_skill`` would, changing nothing.
+
+    Raises:
+        NotOurs: something of the user's is there, or a private copy that was changed.
+
+    """
+    with storing(destination):
+        _refuse_if_not_ours(os.fspath(destination))
+
+
 def is_ours(destination: Path, store_root: Path | None = None) -> bool:
     """Whether a link or private copy of spm is at ``destination``.
 
@@ -135,7 +147,8 @@ def is_ours(destination: Path, store_root: Path | None = None) -> bool:
     if target is None:
         return _copied_digest(place) is not None
     if store_root is not None:
-        return os.path.dirname(target) == os.path.join(os.path.abspath(store_root), "trees")
+        store = os.path.abspath(store_root)
+        return os.path.dirname(target) in {f"{store}/trees", f"{store}/{SHELVES}"}
     return _is_tree_path(target)
 
 
@@ -266,7 +279,8 @@ def _is_folder(place: str) -> bool:
 
 def _is_tree_path(target: str) -> bool:
     folder, _, name = target.rpartition("/")
-    return os.path.isabs(target) and folder.endswith("/trees") and _digest_in_name(name) != ""
+    in_store = folder.endswith(("/trees", f"/{SHELVES}"))
+    return os.path.isabs(target) and in_store and _digest_in_name(name) != ""
 
 
 def _digest_in_name(path: str) -> str:

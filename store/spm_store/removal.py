@@ -7,12 +7,14 @@ that dies half way leaves files without a row, which is what no row means.
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spm_spec.digests import Digest
 from spm_store.blobs import blob_name
 from spm_store.errors import IndexDamaged, storing
 from spm_store.leases import discard, empty_trash, gc_lock, sweep
+from spm_store.shelves import SHELVES, shelf_path
 from spm_store.trees import decode_directories
 
 if TYPE_CHECKING:
@@ -32,7 +34,9 @@ def remove_tree_of(store: Catalogue, digest: Digest) -> bool:
     with storing(root), gc_lock(root, exclusive=True):
         encoded = dict(store.index.directories()).get(digest.raw)
         store.index.remove([digest.raw], store.disk)
-        discard(root, store.disk, os.fspath(store.tree_path(digest, rows[0].name)))
+        tree = store.tree_path(digest, rows[0].name)
+        _discard_shelf(store, tree)
+        discard(root, store.disk, os.fspath(tree))
         if encoded is not None:
             blobs = set(_blobs_of(store, encoded, digest.raw))
             _remove_blobs(store, blobs)
@@ -49,8 +53,8 @@ def remove_everything(store: Catalogue) -> int:
         sweep(root, store.disk)
         rows = store.index.all_rows()
         store.index.remove([row.digest for row in rows], store.disk)
-        for kind in ("trees", "blobs"):
-            for name in os.listdir(f"{root}/{kind}"):
+        for kind in (SHELVES, "trees", "blobs"):
+            for name in _names_in(f"{root}/{kind}"):
                 discard(root, store.disk, f"{root}/{kind}/{name}")
         empty_trash(root, store.disk)
     return len(rows)
@@ -63,6 +67,7 @@ def remove_unlisted(store: Catalogue, *, trees: Collection[str], blobs: Collecti
         valid = {os.fspath(tree.path) for tree in store.trees()}
         for path in trees:
             if path not in valid:
+                _discard_shelf(store, Path(path))
                 discard(root, store.disk, path)
         _remove_blobs(store, set(blobs))
         empty_trash(root, store.disk)
@@ -72,8 +77,17 @@ def unlisted_trees(store: Catalogue) -> Iterator[str]:
     """Yield the paths in ``trees/`` that no row speaks of."""
     folder = f"{os.fspath(store.root)}/trees"
     valid = {os.fspath(tree.path) for tree in store.trees()}
-    names = sorted(os.listdir(folder)) if os.path.isdir(folder) else []
-    yield from (path for name in names if (path := f"{folder}/{name}") not in valid)
+    yield from (path for name in _names_in(folder) if (path := f"{folder}/{name}") not in valid)
+
+
+def _names_in(folder: str) -> list[str]:
+    return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+
+
+def _discard_shelf(store: Catalogue, tree: Path) -> None:
+    shelf = shelf_path(tree)
+    if os.path.lexists(shelf):
+        discard(os.fspath(store.root), store.disk, os.fspath(shelf))
 
 
 def _remove_blobs(store: Catalogue, candidates: set[str]) -> None:
