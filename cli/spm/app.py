@@ -7,6 +7,7 @@ spec/cli.md.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -18,7 +19,6 @@ from spm.commands import authoring, dependencies, discovery, running, serving, s
 from spm_spec.errors import (
     EXIT_BUG,
     EXIT_DONE,
-    EXIT_ENVIRONMENT,
     EXIT_INTERRUPTED,
     EXIT_USAGE,
     EnvironmentFailure,
@@ -102,27 +102,47 @@ def _everywhere(
 
 def run(words: Sequence[str], program_name: str) -> int:
     """Run one command line; every way it can end is an exit code."""
-    as_json = "--json" in words
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        command = typer.main.get_command(program())
-        code = command.main(args=list(words), prog_name=program_name, standalone_mode=False)
-        sys.stdout.flush()
-    except SpmError as error:
-        console.complain(error, as_json=as_json)
-        return error.exit_code
-    except (KeyboardInterrupt, typer.Abort):
-        console.complain(Interrupted(), as_json=as_json)
-        return EXIT_INTERRUPTED
+        return _obey(words, program_name)
     except BrokenPipeError:
         # The reader has seen enough; leave without a second complaint at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_DONE
-    except OSError as error:
-        console.complain(_from_system(error), as_json=as_json)
-        return EXIT_ENVIRONMENT
-    except Exception as error:  # noqa: BLE001  # the last resort: a bug of ours must not look like an answer
-        return _end_of(error, as_json=as_json)
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # a bug must not look like an answer
+        refusal = _refusal_of(error)
+        console.complain(refusal, as_json="--json" in words)
+        return refusal.exit_code
+
+
+def _obey(words: Sequence[str], program_name: str) -> int:
+    command = typer.main.get_command(program())
+    try:
+        with command.make_context(program_name, list(words)) as context:
+            code = command.invoke(context)
+    except typer.Exit as done:
+        code = done.exit_code
+    sys.stdout.flush()
     return code if isinstance(code, int) else EXIT_DONE
+
+
+def _refusal_of(error: Exception | KeyboardInterrupt) -> SpmError:
+    """What ended the command, as one of the errors that have an exit code."""
+    if isinstance(error, SpmError):
+        return error
+    if isinstance(error, KeyboardInterrupt | typer.Abort):
+        return Interrupted()
+    if isinstance(error, OSError):
+        return _from_system(error)
+    show, code = getattr(error, "format_message", None), getattr(error, "exit_code", None)
+    if callable(show) and isinstance(code, int):
+        path = getattr(getattr(error, "ctx", None), "command_path", "spm")
+        return WrongCommandLine(str(show()), hint=f"see `{path} --help`")
+    import traceback
+
+    trace = "".join(traceback.format_exception(error)).rstrip()
+    return Bug("this is a bug in spm", hint=f"please report it with these lines:\n{trace}")
 
 
 def _from_system(error: OSError) -> EnvironmentFailure:
@@ -131,21 +151,3 @@ def _from_system(error: OSError) -> EnvironmentFailure:
         f"{where}{(error.strerror or str(error)).lower()}",
         hint="free some space or fix the permissions, then run the same command again",
     )
-
-
-def _end_of(error: Exception, *, as_json: bool) -> int:
-    """A usage error of the command-line library, or a bug of ours."""
-    show = getattr(error, "format_message", None)
-    code = getattr(error, "exit_code", None)
-    if callable(show) and isinstance(code, int):
-        context = getattr(error, "ctx", None)
-        path = getattr(context, "command_path", "spm")
-        usage = WrongCommandLine(str(show()), hint=f"see `{path} --help`")
-        console.complain(usage, as_json=as_json)
-        return EXIT_USAGE
-    import traceback
-
-    trace = "".join(traceback.format_exception(error)).rstrip()
-    bug = Bug("this is a bug in spm", hint=f"please report it with these lines:\n{trace}")
-    console.complain(bug, as_json=as_json)
-    return EXIT_BUG

@@ -14,6 +14,7 @@ from spm.console import Progress
 from spm.installation import check_same_skill, registries_of
 from spm.universe import read_source
 from spm_spec.package import read_package
+from spm_spec.skill import read_skill
 from spm_spec.sources import RegistrySource
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ async def fetch_all(
     with Progress("fetching", len(entries)) as progress, store.transaction() as transaction:
 
         def keep(entry: LockEntry, files: tuple[FileEntry, ...]) -> None:
-            check_same_skill(entry, files)
+            contents = {file.path: file.data for file in files}
+            check_same_skill(entry, read_skill(contents, folder=entry.name).skill)
             transaction.add(files, name=entry.name, expected=entry.tree)
             progress.step()
 

@@ -13,8 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from spm.linking import Links, listed_skills, version_text
 from spm.project import replace_text
-from spm_spec.errors import AnswerIsNo, SpmError
+from spm_spec.errors import AnswerIsNo, HostileDataError, SpmError
 from spm_spec.installed import Installed, InstalledSkill, render_installed
 from spm_spec.sources import PathSource, RegistrySource
 
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from spm_spec.digests import Digest
     from spm_spec.lock import Lock, LockEntry
     from spm_spec.manifest import Manifest
-    from spm_spec.tree import FileEntry
+    from spm_spec.skill import Skill
+    from spm_store.store import Store
 
 
 class LockOutOfDate(AnswerIsNo):
@@ -44,6 +46,21 @@ class LockOutOfDate(AnswerIsNo):
             hint="run `spm lock`, review the change, and commit skills.lock",
         )
         self.differences = tuple(differences)
+
+
+class NotTheLockedSkill(HostileDataError):
+    """What a digest leads to is not the skill that a registry or a lock said it is."""
+
+    kind = "not-the-locked-skill"
+
+    def __init__(self, entry: LockEntry, difference: str) -> None:
+        """Name the skill, where it is said to come from, and the ``difference``."""
+        super().__init__(
+            f"`{entry.name}` {version_text(entry)} from {entry.source.text}: {difference}",
+            hint="if skills.lock was edited, delete it and run `spm lock`;"
+            " otherwise do not trust that source",
+        )
+        self.entry, self.difference = entry, difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +88,13 @@ class InstallReport:
         }
 
 
-def version_text(entry: LockEntry) -> str:
-    """The version folder of a lock entry."""
-    return str(entry.version) if entry.version is not None else "0.0.0"
-
-
 def in_place(project: Project, manifest: Manifest, lock: Lock, store: Path) -> bool:
     """Whether every skill of ``lock`` is linked to ``store`` and nothing else is.
 
     The no-op answer: one ``stat`` and one ``readlink`` a skill; no store is opened.
     """
     wanted = {(entry.name, version_text(entry), str(entry.tree)) for entry in lock.entries}
-    listed = project.installed().skills
+    listed = listed_skills(project)
     if {(skill.name, skill.version, skill.checksum) for skill in listed} != wanted:
         return False
     linked = manifest.link_mode == "symlink"
@@ -109,16 +121,22 @@ async def install_lock(
         DigestMismatch: what a source sent is not what the lock pins; nothing is linked.
         NotOurs: something of the user's stands where a link goes; ``force`` replaces it.
     """
+    links = Links.of(project, lock, force=force)
     store = reach.store()
     present = dict(store.paths_of([entry.tree for entry in lock.entries]))
-    missing = [entry for entry in lock.entries if entry.tree not in present]
+    check_names(lock, present)
+    missing = [
+        entry
+        for entry in lock.entries
+        if entry.tree not in present or (force and _is_damaged(store, entry.tree))
+    ]
     if missing:
         from spm.fetching import fetch_all
 
         await fetch_all(missing, project=project, reach=reach, store=store)
         present |= store.paths_of([entry.tree for entry in missing])
-    linked = _link(project, manifest, lock, present, force=force)
-    unlinked = _unlink_others(project, lock)
+    linked = links.make(present, manifest.link_mode)
+    unlinked = links.remove_strays()
     _write_index(project, lock, reach.now().strftime("%Y-%m-%dT%H:%M:%SZ"))
     return InstallReport(
         total=len(lock.entries),
@@ -127,42 +145,6 @@ async def install_lock(
         downloaded=len(missing),
         reused=len(linked) - len({entry.name for entry in missing} & set(linked)),
     )
-
-
-def _link(
-    project: Project,
-    manifest: Manifest,
-    lock: Lock,
-    trees: Mapping[Digest, Path],
-    *,
-    force: bool,
-) -> tuple[str, ...]:
-    from spm_store.layout import copy_skill, link_skill
-
-    lay = copy_skill if manifest.link_mode == "copy" else link_skill
-    changed: list[str] = []
-    for entry in lock.entries:
-        destination = project.skill_path(entry.name, version_text(entry))
-        if lay(trees[entry.tree], destination, force=force):
-            changed.append(entry.name)
-    return tuple(changed)
-
-
-def _unlink_others(project: Project, lock: Lock) -> tuple[str, ...]:
-    """Remove links of skills that are no longer in the lock, as the index lists them."""
-    from spm_store.layout import unlink_skill
-
-    kept = {(entry.name, version_text(entry)) for entry in lock.entries}
-    removed: list[str] = []
-    for skill in project.installed().skills:
-        if (skill.name, skill.version) in kept:
-            continue
-        path = project.skill_path(skill.name, skill.version)
-        unlink_skill(path)
-        with suppress(OSError):  # another version, or something of the user's, is in there
-            path.parent.rmdir()
-        removed.append(skill.name)
-    return tuple(removed)
 
 
 def remember(project: Project, manifest: Manifest, lock: Lock, reach: Reach) -> None:
@@ -188,10 +170,32 @@ def remember(project: Project, manifest: Manifest, lock: Lock, reach: Reach) -> 
             replace_text(path, CompiledLock(links, index).text())
 
 
+def _is_damaged(store: Store, tree: Digest) -> bool:
+    from spm_store.errors import TreeDamaged, TreeMissing
+
+    try:
+        store.verified(tree)
+    except (TreeDamaged, TreeMissing):
+        return True
+    return False
+
+
+def check_names(lock: Lock, present: Mapping[Digest, Path]) -> None:
+    """Refuse a lock that gives a tree of the store to another skill.
+
+    Raises:
+        NotTheLockedSkill: the tree is in the store, as another skill.
+    """
+    for entry in lock.entries:
+        path = present.get(entry.tree)
+        if path is not None and path.name.partition("-")[2] != entry.name:
+            raise NotTheLockedSkill(entry, f"it is `{path.name.partition('-')[2]}` in the store")
+
+
 def _write_index(project: Project, lock: Lock, now: str) -> None:
     before = {
         (skill.name, skill.version, skill.checksum): skill.installed_at
-        for skill in project.installed().skills
+        for skill in listed_skills(project)
     }
     skills = _listed(lock, before, now)
     replace_text(project.index_path, render_installed(Installed(skills, now)))
@@ -220,12 +224,21 @@ def frozen_lock(project: Project, manifest: Manifest) -> Lock:
     """The lock as it is, for an install that may not resolve.
 
     Raises:
-        LockOutOfDate: there is no lock, or it was made from another manifest.
+        LockOutOfDate: there is no lock, or it was made from another manifest, or a
+            folder that it pins holds something else now.
     """
+    from spm.sources.path import fetch_path
+    from spm_spec.tree import build_tree
+
     lock = project.lock()
     if lock is None:
         raise LockOutOfDate(["there is no skills.lock"])
-    differences = lock.differences(manifest)
+    differences = list(lock.differences(manifest))
+    for entry in lock.entries:
+        if isinstance(entry.source, PathSource):
+            files = fetch_path(entry.source, root=project.root)
+            if build_tree(files).digest != entry.tree:
+                differences.append(f"the files of `{entry.name}` in `{entry.source.path}` changed")
     if differences:
         raise LockOutOfDate(differences)
     return lock
@@ -240,24 +253,20 @@ def registries_of(entries: Iterable[LockEntry]) -> dict[str, list[LockEntry]]:
     return grouped
 
 
-def check_same_skill(entry: LockEntry, files: Sequence[FileEntry]) -> None:
-    """Refuse files whose skill is not the one the lock describes.
+def check_same_skill(entry: LockEntry, skill: Skill | None) -> None:
+    """Refuse a skill that is not the one the lock describes.
 
-    The digest already proves the bytes; this refuses a lock whose name or asked
-    policy was edited to differ from what those bytes say.
+    The digest already proves the bytes; this refuses a registry that lied about them
+    when the lock was made, and a lock whose name or asked policy was edited since.
 
     Raises:
-        LockOutOfDate: name, version or policy differ.
+        NotTheLockedSkill: name, version or policy differ, or it does not load.
     """
-    from spm_spec.skill import read_skill
-
-    reading = read_skill({file.path: file.data for file in files}, folder=entry.name)
-    skill = reading.skill
     if skill is None:
-        raise LockOutOfDate([f"`{entry.name}` does not load"])
+        raise NotTheLockedSkill(entry, "it does not load")
     if skill.name != entry.name:
-        raise LockOutOfDate([f"`{entry.name}` is `{skill.name}` in its own SKILL.md"])
+        raise NotTheLockedSkill(entry, f"it is `{skill.name}` in its own SKILL.md")
     if skill.version is not None and skill.version != entry.version:
-        raise LockOutOfDate([f"`{entry.name}` {entry.version} is {skill.version} in its own files"])
+        raise NotTheLockedSkill(entry, f"it is {skill.version} in its own files")
     if skill.permissions != entry.policy:
-        raise LockOutOfDate([f"`{entry.name}` asks for other rights than the lock records"])
+        raise NotTheLockedSkill(entry, "it asks for other rights than were stated for it")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spm import console
-from spm.installation import version_text
+from spm.linking import version_text
 from spm.project import Project
 from spm_spec.errors import UserMistake
 

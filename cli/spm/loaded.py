@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from spm.installation import version_text
+from spm.installation import check_same_skill
+from spm.linking import version_text
 from spm.listing import NotInstalled
 from spm_spec.errors import HostileDataError, SpmError, UserMistake
 from spm_spec.names import SkillName
@@ -220,6 +221,7 @@ def load_skill(project: Project, name: str, reach: Reach) -> LoadedSkill:
     Raises:
         NotInstalled: the project's lock has no such skill, or it was never installed.
         TreeDamaged: its files are not what the lock pins.
+        NotTheLockedSkill: the lock was edited to say something else of them.
     """
     lock = project.lock()
     entries = {entry.name: entry for entry in lock.entries} if lock is not None else {}
@@ -235,6 +237,7 @@ def _loaded(project: Project, entry: LockEntry, path: Path, reach: Reach) -> Loa
     reading = read_skill(files, folder=entry.name)
     if reading.skill is None:
         raise UserMistake(f"`{entry.name}` does not load", hint=f"see `spm check {path}`")
+    check_same_skill(entry, reading.skill)
     granted = project.manifest().grants.get(SkillName(entry.name), NOTHING)
     return LoadedSkill(
         skill=reading.skill,

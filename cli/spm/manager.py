@@ -157,8 +157,10 @@ class SkillManager:
                 text = await step.with_requirement(text, parse_requirement(requirement))
             return await step.apply(text, unlocked=())
 
-    async def uninstall(self, *names: str) -> InstallReport:
+    async def uninstall(self, *names: str, force: bool = False) -> InstallReport:
         """Drop ``names`` from the project, and whatever only they needed.
+
+        ``force`` also removes what was changed since spm put it there.
 
         Raises:
             NotInstalled: the manifest does not ask for one of them.
@@ -173,7 +175,7 @@ class SkillManager:
                 if name not in asked:
                     raise NotInstalled(name, asked)
                 text = without_requirement(text, name)
-            return await _Steps(project, self._reach, force=False).apply(text, unlocked=())
+            return await _Steps(project, self._reach, force=force).apply(text, unlocked=())
 
     async def update(self, *names: str, force: bool = False) -> InstallReport:
         """Move ``names``, or everything, to the newest versions that fit."""

@@ -73,9 +73,9 @@ class SynchronousSkillManager:
             )
         )
 
-    def uninstall(self, *names: str) -> InstallReport:
+    def uninstall(self, *names: str, force: bool = False) -> InstallReport:
         """See `SkillManager.uninstall`."""
-        return run(self._manager.uninstall(*names))
+        return run(self._manager.uninstall(*names, force=force))
 
     def update(self, *names: str, force: bool = False) -> InstallReport:
         """See `SkillManager.update`."""

@@ -79,6 +79,7 @@ def add(
 def remove(
     names: Annotated[list[str], typer.Argument(help="The skills to drop.")],
     offline: Offline = False,
+    force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Drop skills from the project, and whatever only they needed."""
@@ -86,7 +87,7 @@ def remove(
 
     from spm.manager import SkillManager
 
-    _report(run(SkillManager(offline=offline).uninstall(*names)), as_json=as_json)
+    _report(run(SkillManager(offline=offline).uninstall(*names, force=force)), as_json=as_json)
 
 
 def lock(
