@@ -34,6 +34,7 @@ _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,63}")
 _PERCENT = re.compile(r"%(?P<code>[0-9A-Fa-f]{2})?")
 _REFERENCE = re.compile(r"[A-Za-z0-9._/+=,!-]+")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_ODD_CHARACTERS = frozenset("\"\\#&?*|<>`$;:'@ %^~!=()[]{}")
 _DEFAULT_PORTS = {"http": "80", "https": "443", "ssh": "22"}
 _FIRST_PRINTABLE, _DELETE, _LAST_ASCII = 0x21, 0x7F, 0x7E
 
@@ -191,7 +192,7 @@ def check_relative_path(text: str) -> str:
     if (
         not text
         or len(text) > FOLDER_CHARACTERS
-        or not _is_plain(text, " ")
+        or not _is_plain(text, " ()[]=!")
         or text != text.strip(" ")
         or parts[:climbs] != [".."] * climbs
         or any(part.startswith("-") for part in parts)
@@ -279,5 +280,5 @@ def _credentials(text: str) -> InvalidSource:
 
 def _is_plain(text: str, also: str = "") -> bool:
     """Whether ``text`` holds nothing a lock, a shell or a terminal could misread."""
-    refused = set("\"\\#&?*|<>`$;:'@ ") - set(also)
+    refused = _ODD_CHARACTERS - set(also)
     return text.isprintable() and refused.isdisjoint(text)
