@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 MAXIMUM_SCHEMA_VALUES = 5_000
 MAXIMUM_SCHEMA_DEPTH = 32
 MAXIMUM_STEPS = 200_000
+MAXIMUM_ARGUMENTS = 200_000  # values in the arguments
 MAXIMUM_NAME = 256  # characters of a name in an object of the arguments
 
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
@@ -79,7 +80,9 @@ def _check_keywords(tool: str, schema: dict[str, Any]) -> None:
 
 
 def _check_names(tool: str, arguments: Mapping[str, object]) -> None:
-    for value, _ in _walk(arguments):
+    for count, (value, _) in enumerate(_walk(arguments)):
+        if count > MAXIMUM_ARGUMENTS:
+            raise InvalidArguments(tool, "", f"more than {MAXIMUM_ARGUMENTS} values")
         if isinstance(value, dict):
             for name in cast("dict[object, object]", value):
                 if not isinstance(name, str) or len(name) > MAXIMUM_NAME:

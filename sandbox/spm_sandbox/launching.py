@@ -44,6 +44,12 @@ class Zygote:
         message = json.dumps(confinement.as_document()).encode()
         if len(message) > _MESSAGE_BYTES:
             raise SandboxUnavailable("plan", f"{len(message)} bytes, more than {_MESSAGE_BYTES}")
+        try:
+            return self._launch(message)
+        except OSError as error:
+            raise SandboxUnavailable("channels", str(error), errno=error.errno or 0) from error
+
+    def _launch(self, message: bytes) -> Channels:
         with contextlib.ExitStack() as theirs, contextlib.ExitStack() as ours:
             control, their_control = socket.socketpair()
             ours.callback(control.close)

@@ -24,7 +24,7 @@ from spm_sandbox.interpreter import this_interpreter
 from spm_sandbox.launching import Zygote
 from spm_sandbox.plan import SKILL_FOLDER, Plan, Runtime, plan_for
 from spm_sandbox.scripts import LONGEST_FIRST_LINE, command_for
-from spm_sandbox.verdict import raise_for_failure, tool_output
+from spm_sandbox.verdict import exit_status, raise_for_failure, tool_output
 from spm_sandbox.wire import MAXIMUM_FRAME
 
 if TYPE_CHECKING:
@@ -162,7 +162,9 @@ class Loader:
         _check_entry(tree, script, script)
         call = _program(tree, script, arguments, stdin)
         done = self._run(tree, script, call, policy, runtime="executable", timeout=timeout)
-        return ScriptResult(int(done.value), done.stdout, done.stderr, done.tier, done.seconds)
+        return ScriptResult(
+            exit_status(done.value), done.stdout, done.stderr, done.tier, done.seconds
+        )
 
     def _call_script(
         self,
@@ -175,7 +177,7 @@ class Loader:
     ) -> ToolResult:
         call = _program(tree, tool.entry.path, (), _json(tool.name, arguments))
         done = self._run(tree, tool.name, call, policy, runtime="executable", timeout=timeout)
-        value = tool_output(tool.name, int(done.value), done.stdout, done.stderr)
+        value = tool_output(tool.name, exit_status(done.value), done.stdout, done.stderr)
         return ToolResult(value, _text(done.stdout), _text(done.stderr), done.tier, done.seconds)
 
     def _run(
@@ -197,7 +199,8 @@ class Loader:
             environment=os.environ,
             real_paths=_real_paths(policy),
         )
-        wall = min(policy.limits.wall_seconds, timeout or policy.limits.wall_seconds)
+        longest = policy.limits.wall_seconds
+        wall = longest if timeout is None else min(longest, timeout)
         conversation = _conversation(name, call, plan)
         channels = self._zygote.launch(plan.confinement)
         try:

@@ -8,6 +8,8 @@ _ALSO_FINE = frozenset("\n\t")
 def printable(text: str, *, longest: int = 4000) -> str:
     """Escape control, bidirectional and other invisible characters; keep lines and tabs."""
     cut = text if len(text) <= longest else f"{text[:longest]}… ({len(text)} characters)"
+    if cut.replace("\n", "").replace("\t", "").isprintable():
+        return cut
     return "".join(
         character if character.isprintable() or character in _ALSO_FINE else _escaped(character)
         for character in cut

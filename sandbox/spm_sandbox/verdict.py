@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from spm_spec.policy import Limits
 
 _MOST_JSON_VALUES = 200_000
+_LOWEST_STATUS, _HIGHEST_STATUS = -64, 255
 _SHOWN_ERRORS = 2000
 
 
@@ -51,14 +52,21 @@ def raise_for_failure(
     raise _silent(tool, outcome.get("worker"), went, limits)
 
 
-def tool_output(tool: str, exit_status: int, stdout: bytes, stderr: bytes) -> object:
+def exit_status(value: object) -> int:
+    """Return how a script ended; the script itself could have written something else."""
+    if type(value) is not int or not _LOWEST_STATUS <= value <= _HIGHEST_STATUS:
+        raise ProtocolViolation("an exit status that is none")
+    return value
+
+
+def tool_output(tool: str, status: int, stdout: bytes, stderr: bytes) -> object:
     """Return what a script's output means as a result: JSON if it is, else text.
 
     Raises:
         ToolFailed: the exit status is not zero.
     """
-    if exit_status != 0:
-        how = f"exit status {exit_status}" if exit_status > 0 else f"signal {-exit_status}"
+    if status != 0:
+        how = f"exit status {status}" if status > 0 else f"signal {-status}"
         shown = printable(stderr.decode("utf-8", "replace")[-_SHOWN_ERRORS:]).strip()
         raise ToolFailed(tool, f"{how}: {shown}" if shown else how)
     text = stdout.decode("utf-8", "replace")

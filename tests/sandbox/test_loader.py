@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import resource
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -16,12 +17,14 @@ from spm_sandbox.errors import (
     EntryPointMissing,
     InvalidArguments,
     LimitExceeded,
+    ProtocolViolation,
     RuntimeMissing,
     SandboxUnavailable,
     ToolFailed,
     UngrantablePath,
 )
 from spm_sandbox.loader import Loader, ToolResult
+from spm_sandbox.verdict import exit_status
 from spm_spec.policy import Limits, Policy
 from spm_spec.skill import EntryPoint, Tool
 from tests.support.sandbox_call import python_tool
@@ -213,6 +216,7 @@ SCRIPTS = {
     "fails.sh": "#!/bin/sh\necho 'no such \033[1mthing' >&2\nexit 4\n",
     "perl.pl": "#!/usr/bin/perl\nprint 1;\n",
     "sibling.sh": "#!/bin/sh\n. /skill/scripts/part.inc\nanswer\n",
+    "lies.sh": "#!/bin/sh\nprintf '\\000\\000\\000\\001\\300' > /proc/$PPID/fd/4\n",
     "part.inc": "answer() { echo 42; }\n",
 }
 
@@ -474,6 +478,19 @@ def test_arguments_are_checked_before_anything_runs(skill: Path) -> None:
     assert loader._zygote._process is None
 
 
+def test_arguments_that_hold_themselves_are_refused(call: Caller) -> None:
+    endless: list[object] = []
+    endless.append(endless)
+
+    with pytest.raises(InvalidArguments, match="more than 200000 values"):
+        call("echo", None, a=endless)
+
+
+def test_arguments_that_are_not_json_like_are_refused(call: Caller) -> None:
+    with pytest.raises(InvalidArguments, match="cannot be sent"):
+        call("echo", None, a={1, 2})
+
+
 def test_a_typescript_tool_says_that_its_runtime_is_missing(call: Caller, skill: Path) -> None:
     entry = EntryPoint("src/skill.py", "run")
     tool = Tool("run", "d", {"type": "object"}, "typescript", entry, 1)
@@ -588,6 +605,33 @@ def test_a_script_is_run_with_arguments_and_input(call: Caller, skill: Path) -> 
 
     assert result.exit_status == 0
     assert result.stdout == b"got line -x a b\n"
+
+
+def test_a_script_cannot_answer_for_the_worker(call: Caller, skill: Path) -> None:
+    result = call.loader.run_script(skill, "scripts/lies.sh", [], Policy())
+
+    assert result.exit_status != 0
+    assert b"Permission denied" in result.stderr
+
+
+@pytest.mark.parametrize("value", [None, True, "0", [], 256, -65, 1.0])
+def test_an_exit_status_that_is_none_is_a_violation(value: object) -> None:
+    with pytest.raises(ProtocolViolation, match="an exit status that is none"):
+        exit_status(value)
+
+
+def test_a_host_without_descriptors_is_told_so(skill: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    tool = python_tool("src/skill.py", "echo")
+    with Loader() as loader:
+        loader.call(skill, tool, {}, Policy())
+        resource.setrlimit(resource.RLIMIT_NOFILE, (len(_descriptors()) + 3, hard))
+        try:
+            with pytest.raises(SandboxUnavailable, match=r"channels: .*Too many open files"):
+                loader.call(skill, tool, {}, Policy())
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert loader.call(skill, tool, {}, Policy()).value == {}
 
 
 def test_a_script_s_exit_status_is_a_result(call: Caller, skill: Path) -> None:
