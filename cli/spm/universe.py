@@ -170,17 +170,25 @@ async def read_source(source: object, *, project: Project, reach: Reach) -> Foun
         return found_skill(files, source=source, where=source.path, folder=name)
     if not isinstance(source, GitSource):
         raise AssertionError(f"not a direct source: {source!r}")  # noqa: TRY004  # our bug
-    from asyncio import to_thread
+    from asyncio import CancelledError, to_thread
+    from threading import Event
 
     from spm.sources.git import fetch_git
+    from spm.sources.git_process import GIVEN_UP
 
-    checkout = await to_thread(
-        fetch_git,
-        source,
-        cache=reach.places.git,
-        offline=reach.offline,
-        environment=reach.environment,
-    )
+    given_up = Event()
+    GIVEN_UP.set(given_up)
+    try:
+        checkout = await to_thread(
+            fetch_git,
+            source,
+            cache=reach.places.git,
+            offline=reach.offline,
+            environment=reach.environment,
+        )
+    except CancelledError:
+        given_up.set()  # a thread cannot be interrupted; this one looks
+        raise
     exact = GitSource(source.url, source.reference, checkout.subdirectory, checkout.commit)
     folder = checkout.subdirectory.rsplit("/", 1)[-1] if checkout.subdirectory else None
     return found_skill(checkout.files, source=exact, where=source.url, folder=folder)

@@ -14,12 +14,20 @@ import os
 import re
 import shutil
 import tempfile
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from spm.sources.git_entries import Entry, list_commit, skill_files, skill_folders
-from spm.sources.git_process import NETWORK_SECONDS, Git, GitFailed, GitRefused, printable
+from spm.sources.git_process import (
+    NETWORK_SECONDS,
+    Git,
+    GitFailed,
+    GitRefused,
+    check_still_wanted,
+    printable,
+)
 from spm_spec.errors import UserMistake
 
 if TYPE_CHECKING:
@@ -43,6 +51,7 @@ __all__ = [
 MAX_URL = 2048  # characters
 MAX_REFERENCE = 256  # characters
 MAX_LISTED_SKILLS = 20
+TURN_SECONDS = 0.05  # between two looks whether another process has finished its fetch
 
 _COMMIT: Final = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _ABBREVIATED: Final = re.compile(r"[0-9a-f]{4,63}")
@@ -297,10 +306,20 @@ class _Mirror:
         except OSError as error:
             raise GitFailed(f"{self._cache}: {error.strerror}") from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            while not _locked(descriptor):
+                check_still_wanted()
+                time.sleep(TURN_SECONDS)
             yield
         finally:
             os.close(descriptor)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _checked_url(url: str) -> str:

@@ -15,6 +15,7 @@ import subprocess
 import tempfile
 import time
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Final
 
@@ -22,6 +23,7 @@ from spm_spec.errors import EnvironmentFailure, HostileDataError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from threading import Event
 
 LOCAL_SECONDS = 120.0  # for a run that reads the mirror
 NETWORK_SECONDS = 600.0  # for a run that talks to a repository
@@ -59,6 +61,12 @@ _OURS: Final = {
     "LC_ALL": "C",
 }
 _DROPPED: Final = frozenset({"SSH_ASKPASS", "SSH_ASKPASS_REQUIRE", "DISPLAY"})
+
+
+GIVEN_UP: Final[ContextVar[Event | None]] = ContextVar("given_up", default=None)
+"""Set, in the context that git runs in, once nobody waits for the answer any more."""
+
+_LOOK_SECONDS = 0.1  # between two looks whether the answer is still wanted
 
 
 class GitFailed(EnvironmentFailure):
@@ -125,6 +133,7 @@ class Git:
     def _start(
         self, command: Sequence[str], given: IO[bytes], complaints: IO[bytes]
     ) -> subprocess.Popen[bytes]:
+        check_still_wanted()
         try:
             process = subprocess.Popen(
                 command,
@@ -139,6 +148,17 @@ class Git:
             raise GitFailed(f"git does not start: {error.strerror}") from error
         _limit_files(process.pid)
         return process
+
+
+def check_still_wanted() -> None:
+    """Stop a thread whose caller was interrupted.
+
+    Raises:
+        GitFailed: nobody waits for the answer any more.
+    """
+    given_up = GIVEN_UP.get()
+    if given_up is not None and given_up.is_set():
+        raise GitFailed("interrupted")
 
 
 def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -180,7 +200,11 @@ def _read(
     with selectors.DefaultSelector() as selector:
         selector.register(stream, selectors.EVENT_READ)
         while True:
-            if not selector.select(max(0.0, deadline - time.monotonic())):
+            left = deadline - time.monotonic()
+            if not selector.select(max(0.0, min(left, _LOOK_SECONDS))):
+                check_still_wanted()
+                if left > 0:
+                    continue
                 raise GitFailed(late, hint="try again")
             chunk = os.read(stream.fileno(), _CHUNK)
             if not chunk:
