@@ -6,6 +6,7 @@ import sys
 import time
 import tomllib
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -206,3 +207,23 @@ def test_only_the_one_text_is_read_at_speed() -> None:
     assert read_canonical(text) is not None
     assert read_canonical(text + "\n") is None
     assert read_canonical(text.replace("[[skill]]", "[[ skill ]]")) is None
+
+
+DOCUMENT = (Path(__file__).parents[2] / "spec/lock.md").read_text("utf-8")
+
+
+def test_the_example_of_the_document_is_a_lock() -> None:
+    example = DOCUMENT.split("```toml\n")[1].split("```")[0]
+
+    assert [entry.name for entry in parse_lock(example).entries] == [
+        "fetch-page",
+        "summarise",
+        "tidy",
+    ]
+
+
+@pytest.mark.parametrize("vector", VECTORS)
+def test_every_reason_is_in_the_documents(vector: dict[str, Any]) -> None:
+    manifest = (Path(__file__).parents[2] / "spec/manifest.md").read_text("utf-8")
+
+    assert f"`{vector['outcome']}`" in DOCUMENT + manifest + "`valid`"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -219,3 +220,22 @@ def test_a_first_manifest_asks_for_nothing() -> None:
     assert manifest.default_registry == "https://skills.example.org"
     with pytest.raises(InvalidSource):
         new_manifest(registry='https://x"\n[grants.a]')
+
+
+DOCUMENT = (Path(__file__).parents[2] / "spec/manifest.md").read_text("utf-8")
+
+
+def test_the_example_of_the_document_is_a_manifest() -> None:
+    example = DOCUMENT.split("```toml\n")[1].split("```")[0]
+
+    assert parse_manifest(example).requirement_lines() == (
+        "local-notes @ path:../notes",
+        "summarise@^1.2",
+        "team/team-report@~2.1",
+        "tidy @ git+https://example.org/skills.git@v1.0#subdirectory=skills/tidy",
+    )
+
+
+@pytest.mark.parametrize("vector", [*VECTORS, *vectors_of("requirements")])
+def test_every_reason_is_in_the_document(vector: dict[str, Any]) -> None:
+    assert f"`{vector['outcome']}`" in DOCUMENT + "`valid`"
