@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spm.console import Progress
-from spm.installation import check_same_skill, registries_of
+from spm.matching import check_same_skill, registries_of
 from spm.universe import read_source
 from spm_spec.package import read_package
 from spm_spec.skill import read_skill
