@@ -10,8 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from spm_spec.errors import UserMistake
+from spm_spec.names import parse_skill_name
 from spm_spec.quoting import quote
 from spm_spec.shapes import is_list, is_table
+from spm_spec.versions import Version
 
 INDEX_CHARACTERS = 16 << 20
 SKILLS = 10_000
@@ -55,7 +57,8 @@ def parse_installed(text: str, *, origin: str = "index.json") -> Installed:
     """Return what ``text`` lists. Unknown fields are other programs' and are ignored.
 
     Raises:
-        DamagedIndex: not JSON, or a field is missing or of the wrong type.
+        DamagedIndex: not JSON, or a field is missing or of the wrong type, or a name or
+            version is none.
 
     """
     import json
@@ -117,4 +120,9 @@ def _skill(item: object, index: int, origin: str) -> InstalledSkill:
             which = quote(name) if isinstance(name, str) else str(index)
             raise DamagedIndex(f"`{field}` of skill {which} is not a short text", origin=origin)
         texts.append(value)
+    try:  # both become names of folders
+        parse_skill_name(texts[0])
+        Version.parse(texts[1])
+    except UserMistake as error:
+        raise DamagedIndex(f"skill {index}: {error.message}", origin=origin) from error
     return InstalledSkill(*texts)
