@@ -74,7 +74,7 @@ def read_dependency(text: str) -> tuple[str, str]:
     if not at or not is_skill_name(name) or not _RANGE.fullmatch(wanted):
         message = f"{quote(text)} is not a name and a range"
         raise InvalidField(message, reason="dependency", key="dependencies")
-    if wanted != " ".join(wanted.split(" ")).strip(" ") or "  " in wanted:
+    if "  " in wanted or wanted[0] == " " or wanted[-1] == " ":
         message = f"{quote(text)} has more than single spaces"
         raise InvalidField(message, reason="dependency", key="dependencies")
     return name, wanted

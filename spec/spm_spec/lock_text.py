@@ -51,8 +51,8 @@ _ENTRY = re.compile(
     r'tree = "(blake3:[0-9a-f]{64})"\n'
     r'(?:publisher = "([0-9a-f]{40}|[0-9a-f]{64})"\n)?'
     rf"(?:dependencies = \[\n{_LINES})?"
-    r"(?:policy = \{ ([^\n]+) \}\n)?"
-    r"(?:python = \[\n((?:  \{ [^\n]+ \},\n)+)\]\n)?"
+    r"(?:policy = \{ (?P<policy>[^\n]+) \}\n)?"
+    r"(?:python = \[\n(?P<python>(?:  \{ [^\n]+ \},\n)+)\]\n)?"
 )
 _ITEM = re.compile(rf"  {_TEXT},\n")
 _HOST = re.compile(rf"([a-z0-9-]+) = {_TEXT}\n")
@@ -191,7 +191,8 @@ def _entries(text: str, position: int) -> tuple[LockEntry, ...] | None:
         if source is None:
             return None
         entry = _read_entry(match, source)
-        rare = match[8] or match[9] or not match[0].isascii()
+        # What the expressions leave open is only in these fields; the rest has no other text.
+        rare = match["policy"] or match["python"] or not match[0].isascii()
         if rare and _entry(entry) != match[0]:
             return None
         entries.append(entry)

@@ -73,9 +73,10 @@ def check_size(text: str, *, origin: str, most_characters: int, refusal: type[In
     if len(text) > most_characters:
         message = f"has {len(text)} characters, the limit is {most_characters}"
         raise refusal(message, origin=origin, line=None, reason="too-large")
-    if len(text) <= LINE_CHARACTERS:
+    lines = text.split("\n") if len(text) > LINE_CHARACTERS else []
+    if not lines or max(map(len, lines)) <= LINE_CHARACTERS:
         return
-    for number, line in enumerate(text.split("\n"), start=1):
+    for number, line in enumerate(lines, start=1):
         if len(line) > LINE_CHARACTERS:
             message = f"the line has {len(line)} characters, the limit is {LINE_CHARACTERS}"
             raise refusal(message, origin=origin, line=number, reason="too-large")
