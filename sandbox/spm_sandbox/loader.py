@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from spm_sandbox.attestation import Expected
 from spm_sandbox.conversation import Conversation
-from spm_sandbox.errors import EntryPointMissing, InvalidArguments, UngrantablePath
+from spm_sandbox.errors import EntryPointMissing, InvalidArguments
 from spm_sandbox.exchange import Exchange, exchange
+from spm_sandbox.grants import real_paths
 from spm_sandbox.host import host_namespaces
 from spm_sandbox.interpreter import this_interpreter
 from spm_sandbox.launching import Zygote
@@ -76,9 +77,10 @@ class Loader:
     The first call starts a zygote, which lives until the loader is closed.
     """
 
-    def __init__(self) -> None:
-        """Start nothing yet."""
+    def __init__(self, *, project: Path | None = None) -> None:
+        """Start nothing yet; granted relative paths are taken from the folder ``project``."""
         self._zygote = Zygote()
+        self._project = project
 
     def __enter__(self) -> Self:
         """Return the loader."""
@@ -197,7 +199,7 @@ class Loader:
             tree=str(tree.resolve()),
             interpreter=_interpreter(),
             environment=os.environ,
-            real_paths=_real_paths(policy),
+            real_paths=real_paths(policy, self._project),
         )
         longest = policy.limits.wall_seconds
         wall = longest if timeout is None else min(longest, timeout)
@@ -237,15 +239,6 @@ def _conversation(name: str, call: Mapping[str, object], plan: Plan) -> Conversa
 
 
 _interpreter = cache(this_interpreter)
-
-
-def _real_paths(policy: Policy) -> dict[str, str]:
-    """Follow the granted paths; the sandbox shows what they lead to under their own names."""
-    paths = (*policy.read, *policy.write)
-    for path in paths:
-        if os.path.isabs(path) and not os.path.exists(path):  # noqa: PTH110, PTH117 - text in, text out
-            raise UngrantablePath(path, "does not exist")
-    return {path: os.path.realpath(path) for path in paths}
 
 
 def _check_entry(tree: Path, name: str, path: str) -> None:

@@ -23,16 +23,18 @@ Runtime = Literal["python", "typescript", "executable"]
 Tier = Literal["strong"]
 
 SKILL_FOLDER = "/skill"
+PROJECT_FOLDER = "/project"
 WORKER_FOLDER = "/spm"
 NO_PROCESSES = f"{WORKER_FOLDER}/no-processes.bpf"
 
 _PROTECTED = ("/", SKILL_FOLDER, WORKER_FOLDER, "/proc", "/dev", "/tmp", "/usr", "/etc")  # noqa: S108
 _NEVER_BELOW = (SKILL_FOLDER, WORKER_FOLDER, "/proc", "/dev")
+_HOME = "/tmp"  # noqa: S108 - inside, /tmp is private
 _FIXED_ENVIRONMENT = {
-    "HOME": "/tmp",  # noqa: S108 - inside, /tmp is private
+    "HOME": _HOME,
     "LANG": "C.UTF-8",
     "PATH": "/usr/bin:/bin",
-    "TMPDIR": "/tmp",  # noqa: S108
+    "TMPDIR": _HOME,
 }
 # An address space is larger than the memory used in it: mapped libraries, thread stacks.
 _ADDRESS_SPACE_BEYOND_MEMORY = 256 << 20
@@ -79,8 +81,8 @@ def plan_for(
     """Return the plan for one call of a skill whose files are at ``tree``.
 
     ``policy`` is what was granted. ``environment`` is the host's; only the granted
-    names are taken from it. ``real_paths`` says where granted paths lead that are or pass
-    symbolic links. A script is a program, so the runtime ``executable`` may
+    names are taken from it. ``real_paths`` says where on the host the granted paths are.
+    A script is a program, so the runtime ``executable`` may
     always start processes inside; Python tools only where the policy says so.
 
     Raises:
@@ -111,7 +113,7 @@ def plan_for(
         ),
         tree_memory=limits.memory_bytes,
         wall_seconds=limits.wall_seconds,
-        working_folder="/tmp",  # noqa: S108
+        working_folder=PROJECT_FOLDER if any(map(_is_in_project, grants)) else _HOME,
         command=_worker_command(interpreter, forbids_processes=forbids),
         environment=tuple(sorted(_environment(policy, interpreter, environment or {}).items())),
     )
@@ -135,22 +137,38 @@ def _refuse_what_is_not_there_yet(policy: Policy, runtime: Runtime) -> None:
         )
 
 
+def place_of(path: str) -> str:
+    """Return where a granted path is shown inside.
+
+    ``~/x`` is below the sandbox's home, a relative path below ``/project``, and an
+    absolute one, which only a program that embeds spm can grant, at its own name.
+    """
+    if path.startswith("~/"):
+        return str(PurePosixPath(_HOME, path.removeprefix("~/")))
+    return str(PurePosixPath(PROJECT_FOLDER, path))
+
+
 def _grant(path: str, leads_to: str, access: Literal["read", "write"]) -> Bind:
-    _check_grant(path, path)
+    destination = place_of(path)
+    _check_grant(path, destination)
     _check_grant(path, leads_to)
-    return Bind(str(PurePosixPath(leads_to)), str(PurePosixPath(path)), access)
+    return Bind(str(PurePosixPath(leads_to)), destination, access)
 
 
 def _check_grant(path: str, place: str) -> None:
     pure = PurePosixPath(place)
-    if not pure.is_absolute() or ".." in pure.parts:
-        raise UngrantablePath(path, "must be absolute and without `..`")
+    if not pure.is_absolute() or ".." in pure.parts or path == "~":
+        raise UngrantablePath(path, "must lead somewhere, and have no `..`")
     for protected in _PROTECTED:
         if PurePosixPath(protected).is_relative_to(pure):
             raise UngrantablePath(path, f"would cover {protected} of the sandbox")
     for folder in _NEVER_BELOW:
         if pure.is_relative_to(folder):
             raise UngrantablePath(path, f"{folder} belongs to the sandbox")
+
+
+def _is_in_project(bind: Bind) -> bool:
+    return PurePosixPath(bind.destination).is_relative_to(PROJECT_FOLDER)
 
 
 def _environment(

@@ -61,6 +61,28 @@ def test_a_grant_is_shown_under_its_own_name_wherever_it_leads() -> None:
     assert plan.confinement.binds[1] == Bind("/srv/real", "/link")
 
 
+def test_paths_of_project_and_home_have_their_places() -> None:
+    plan = plan_for(
+        Policy(read=(".", "~/notes")),
+        "python",
+        tree="/a",
+        interpreter=PYTHON,
+        real_paths={".": "/home/me/work", "~/notes": "/home/me/notes"},
+    )
+
+    assert set(plan.confinement.binds[1:]) == {
+        Bind("/home/me/work", "/project"),
+        Bind("/home/me/notes", "/tmp/notes"),
+    }
+    assert plan.confinement.working_folder == "/project"
+
+
+@pytest.mark.parametrize("path", ["relative", "~", "~/x", "/a/../b", "../x"])
+def test_a_grant_that_leads_nowhere_is_refused(path: str) -> None:
+    with pytest.raises(UngrantablePath, match="must lead somewhere"):
+        plan_for(Policy(read=(path,)), "python", tree="/a", interpreter=PYTHON)
+
+
 def test_a_grant_that_leads_to_the_whole_host_is_refused() -> None:
     with pytest.raises(UngrantablePath, match="granted path /link: would cover"):
         plan_for(
