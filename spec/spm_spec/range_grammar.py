@@ -65,6 +65,9 @@ def read_range(text: str) -> tuple[Cuts, Cuts]:
     return cuts, NOTHING if matches_anything else opened
 
 
+_FORMS = "write it like `^1.2`, `>=1.0 <3` or `*`"
+
+
 class _Budget:
     """Counts comparators, and knows the whole text for messages."""
 
@@ -82,7 +85,7 @@ class _Budget:
 
     def refuse(self, part: str, *, hint: str | None = None) -> RangeSyntaxError:
         where = f" in {quote(self.text)}" if part != self.text else ""
-        return RangeSyntaxError(f"{quote(part)}{where} is not a version range", hint=hint)
+        return RangeSyntaxError(f"{quote(part)}{where} is not a version range", hint=hint or _FORMS)
 
 
 def _read_alternative(text: str, budget: _Budget) -> tuple[Cuts, Cuts]:

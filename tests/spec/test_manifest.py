@@ -87,7 +87,7 @@ def test_a_manifest_is_read_or_refused_as_its_vector_says(vector: dict[str, Any]
         (
             '[skills]\na = "newest"\n',
             "skills.toml:2: `newest` is not a version range",
-            None,
+            "write it like `^1.2`, `>=1.0 <3` or `*`",
         ),
     ],
 )

@@ -40,11 +40,14 @@ def test_there_are_enough_vectors() -> None:
     assert len(VECTORS) >= 25
 
 
+FORMS = "write it like `^1.2`, `>=1.0 <3` or `*`"
+
+
 @pytest.mark.parametrize(
     ("text", "message", "hint"),
     [
-        ("latest", "`latest` is not a version range", None),
-        ("^1.0 || nope", "`nope` in `^1.0 || nope` is not a version range", None),
+        ("latest", "`latest` is not a version range", FORMS),
+        ("^1.0 || nope", "`nope` in `^1.0 || nope` is not a version range", FORMS),
         ("1.x.3", "`1.x.3` is not a version range", "numbers cannot follow an `x`"),
         ("1.2.x-b", "`1.2.x-b` is not a version range", "a pre-release needs all three numbers"),
         (

@@ -239,7 +239,7 @@ def test_front_matter_problems_name_the_line_and_the_fix(
         (
             "version: 1.0.0\ndependencies:\n  other: newest\n",
             "skill.yaml:3: dependency `other`: `newest` is not a version range",
-            None,
+            "write it like `^1.2`, `>=1.0 <3` or `*`",
         ),
         (
             "version: 1.0.0\ndependencies:\n  other:\n",
