@@ -6,8 +6,8 @@ before. So an install that worked writes what it found out into the cache, under
 BLAKE3 digest of both texts. A run that finds its two texts there and every tree
 still in the store has nothing left to decide.
 
-The form (UTF-8, one a line): the number of skills; for each `NAME/VERSION`, a tab and
-the folder of its tree in the store; then the text of the project's index, with
+The form (UTF-8, one a line): the number of skills; for each its name, version and
+shelf in the store, with tabs between; then the text of the project's index, with
 `PENDING` where times go. It is a cache: damaged or missing, the full program answers.
 
 Rules of this file: nothing is imported that a bare interpreter has not loaded, but
@@ -32,17 +32,17 @@ _MAX_BYTES = 32 * 1024 * 1024
 
 
 class CompiledLock:
-    """Links as (`NAME/VERSION`, tree folder), and the index that lists them."""
+    """Links as (name, version, shelf), and the index that lists them."""
 
     __slots__ = ("index", "links")
 
-    def __init__(self, links: Sequence[tuple[str, str]], index: str) -> None:
+    def __init__(self, links: Sequence[tuple[str, str, str]], index: str) -> None:
         """Keep both; ``index`` has `PENDING` for every time."""
         self.links, self.index = links, index
 
     def text(self) -> str:
         """The form that `read` reads."""
-        lines = [str(len(self.links)), *(f"{link}\t{tree}" for link, tree in self.links)]
+        lines = [str(len(self.links)), *("\t".join(link) for link in self.links)]
         return "\n".join(lines) + "\n" + self.index
 
 
@@ -77,14 +77,13 @@ def read(path: str) -> CompiledLock | None:
     try:
         text = read_bytes(path).decode()
         first, _, rest = text.partition("\n")
-        lines = rest.split("\n", int(first))
+        *lines, index = rest.split("\n", int(first))
+        links: list[tuple[str, str, str]] = []
+        for line in lines:
+            name, version, shelf = line.split("\t")
+            links.append((name, version, shelf))
     except (OSError, ValueError):
         return None
-    index = lines.pop()
-    links: list[tuple[str, str]] = []
-    for line in lines:
-        link, _, tree = line.partition("\t")
-        links.append((link, tree))
     return CompiledLock(links, index) if index.endswith("}\n") else None
 
 
@@ -110,8 +109,8 @@ def missing_links(compiled: CompiledLock, skills: str, store: str) -> list[tuple
     ``None`` when something else stands in a link's place, or a tree is gone.
     """
     missing: list[tuple[str, str]] = []
-    for link, tree in compiled.links:
-        path, target = f"{skills}/{link}", f"{store}/trees/{tree}"
+    for name, version, shelf in compiled.links:
+        path, target = f"{skills}/{name}", f"{store}/shelves/{shelf}"
         try:
             if os.readlink(path) != target:
                 return None
@@ -120,7 +119,7 @@ def missing_links(compiled: CompiledLock, skills: str, store: str) -> list[tuple
         except OSError:
             return None
         try:
-            os.stat(target)
+            os.stat(f"{target}/{version}/.")
         except OSError:
             return None
     return missing

@@ -96,7 +96,6 @@ def _link_all(wanted: compiled.CompiledLock, skills: str, store: str) -> int | N
         if missing is None or os.path.exists(f"{skills}/index.json"):
             return None
         for path, target in missing:
-            os.mkdir(path[: path.rindex("/")])
             os.symlink(target, path)
         now = strftime("%Y-%m-%dT%H:%M:%SZ", gmtime())
         _write(f"{skills}/index.json", wanted.index.replace(compiled.PENDING, now))

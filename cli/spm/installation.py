@@ -19,6 +19,7 @@ from spm.project import replace_text
 from spm_spec.errors import AnswerIsNo, SpmError
 from spm_spec.installed import Installed, InstalledSkill, render_installed
 from spm_spec.sources import PathSource
+from spm_store.shelves import SHELVES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from spm.project import Project
     from spm.reach import Reach
     from spm_spec.digests import Digest
-    from spm_spec.lock import Lock
+    from spm_spec.lock import Lock, LockEntry
     from spm_spec.manifest import Manifest
     from spm_store.store import Store
 
@@ -83,16 +84,20 @@ def in_place(project: Project, manifest: Manifest, lock: Lock, store: Path) -> b
     if {(skill.name, skill.version, skill.checksum) for skill in listed} != wanted:
         return False
     linked = manifest.link_mode == "symlink"
-    root, trees = str(project.skills_folder), f"{store}/trees/"
     for entry in lock.entries:
-        link = f"{root}/{entry.name}/{version_text(entry)}"
+        place = project.skill_path(entry.name, version_text(entry))
         try:
-            if linked and os.readlink(link) != f"{trees}{entry.tree.hex}-{entry.name}":  # noqa: PTH115  # hot
+            if linked and place.parent.readlink() != shelf_of(entry, store):
                 return False
-            os.stat(f"{link}/.")  # noqa: PTH116  # hot
+            os.stat(f"{place}/.")  # noqa: PTH116  # a Path loses the dot, which follows the link
         except OSError:
             return False
     return True
+
+
+def shelf_of(entry: LockEntry, store: Path) -> Path:
+    """What the project's link to a skill says."""
+    return store / SHELVES / f"{entry.tree.hex}-{entry.name}"
 
 
 async def install_lock(
@@ -106,7 +111,7 @@ async def install_lock(
         DigestMismatch: what a source sent is not what the lock pins; nothing is linked.
         NotOurs: something of the user's stands where a link goes; ``force`` replaces it.
     """
-    links = Links.of(project, lock, force=force)
+    links = Links.of(project, lock, manifest.link_mode, force=force)
     store = reach.store()
     present = dict(store.paths_of([entry.tree for entry in lock.entries]))
     check_names(lock, present)
@@ -120,8 +125,8 @@ async def install_lock(
 
         await fetch_all(missing, project=project, reach=reach, store=store)
         present |= store.paths_of([entry.tree for entry in missing])
-    linked = links.make(present, manifest.link_mode)
     unlinked = links.remove_strays()
+    linked = links.make(present)
     _write_index(project, lock, reach.now().strftime("%Y-%m-%dT%H:%M:%SZ"))
     return InstallReport(
         total=len(lock.entries),
@@ -144,7 +149,7 @@ def remember(project: Project, manifest: Manifest, lock: Lock, reach: Reach) -> 
     if any(isinstance(entry.source, PathSource) for entry in lock.entries):
         return
     links = [
-        (f"{entry.name}/{version_text(entry)}", f"{entry.tree.hex}-{entry.name}")
+        (entry.name, version_text(entry), shelf_of(entry, reach.places.store).name)
         for entry in lock.entries
     ]
     index = render_installed(Installed(_listed(lock, {}, PENDING), PENDING))

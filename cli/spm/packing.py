@@ -29,11 +29,12 @@ class NotPublishable(UserMistake):
     def __init__(self, path: str, problems: Sequence[Problem]) -> None:
         """Keep the ``problems`` that stand in the way; all are in the message."""
         lines = [f"`{path}` may not be published:"]
-        for problem in problems:
+        # What does not even load comes first: the rest may follow from it.
+        for problem in sorted(problems, key=lambda problem: problem.blocks != "load"):
             place = f"{problem.file}:{problem.line}" if problem.line else problem.file
-            lines.append(f"  {place}: {problem.message} [{problem.code}]")
-        hint = next((problem.hint for problem in problems if problem.hint), None)
-        super().__init__("\n".join(lines), hint=hint or f"see `spm check {path}`")
+            advice = f" ({problem.hint})" if problem.hint else ""
+            lines.append(f"  {place}: {problem.message}{advice} [{problem.code}]")
+        super().__init__("\n".join(lines), hint=f"`spm check {path}` says the same at any time")
         self.problems = tuple(problems)
 
 
