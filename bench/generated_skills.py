@@ -12,7 +12,7 @@ FILES = 10
 BYTES = 50_000
 """A skill at the ninth decile of what is published: ten files, fifty kilobytes."""
 
-_WORDS = (
+_WORDS = (  # noqa: SIM905  # reads as text
     "table column row value mean report chart agent skill read write file text line check "
     "result number date name list when use this with from into each first then last"
 ).split()
