@@ -195,7 +195,7 @@ class SkillManager:
         async with project.exclusively():
             manifest, before = project.manifest(), project.lock()
             after = await make_lock(project, manifest, self._reach, current=before)
-            _write_lock(project, before, after)
+            _write_lock(project, before, after, self._reach)
             return changes_between(before, after)
 
     # Reading the project.
@@ -284,7 +284,8 @@ class _Steps:
             report = await install_lock(project, manifest, after, reach, force=self._force)
         if text != project.manifest_text():
             replace_text(project.manifest_path, text)
-        _write_lock(project, before, after)
+        if after is not before:
+            _write_lock(project, before, after, reach)
         remember(project, manifest, after, reach)
         return replace(
             report, changes=changes_between(before, after), warnings=_ungranted(manifest, after)
@@ -312,10 +313,13 @@ class UnknownSkill(UserMistake):
         super().__init__(f"{url} has no skill {what}", hint=f"try `spm search {name}`")
 
 
-def _write_lock(project: Project, before: Lock | None, after: Lock) -> None:
+def _write_lock(project: Project, before: Lock | None, after: Lock, reach: Reach) -> None:
+    from spm.registry_metadata import record_answers
+
     text = render_lock(after)
     if before is None or render_lock(before) != text:
         replace_text(project.lock_path, text)
+    record_answers(project, after, reach)
 
 
 def _ungranted(manifest: Manifest, lock: Lock) -> tuple[str, ...]:

@@ -218,6 +218,19 @@ def test_search_info_and_tags_answer_from_the_registry(
     assert {tag["name"] for tag in tags["tags"]} == {"data", "csv"}
 
 
+def test_a_project_records_when_registries_were_asked(program: Program, diamond: str) -> None:
+    project = program.project(manifest=_manifest(diamond, "left"))
+
+    assert program("install", folder=project).code == 0
+
+    path = project / ".roundtable/skills/.cache/registry-metadata.json"
+    record = json.loads(path.read_text())
+    assert set(record) == {"lastSyncTime", "etags"}
+    assert set(record["etags"]) == {
+        f"{diamond}/api/v1/skills/{name}" for name in ("bottom", "left")
+    }
+
+
 def test_publishing_a_version_twice_is_refused(
     program: Program, registry: RunningRegistry, tmp_path: Path
 ) -> None:
