@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.sandbox_host import require_sandbox
 from tests.support.sandbox_world import NOBODY, World, other_user_python, world
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+pytestmark = pytest.mark.needs("sandbox")
 
 NEEDS_PROCESSES = (
     "set_user_id_on_a_file",
@@ -172,6 +175,11 @@ SUCCEEDS_OUTSIDE = (
     "write_executable_memory",
     "hide_from_the_memory_limit_in_pipes",
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def sandbox_on_this_host() -> None:
+    require_sandbox()
 
 
 @dataclass(frozen=True)

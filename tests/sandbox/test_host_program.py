@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from spm_sandbox.supervisor import tree_memory
+from tests.support.sandbox_host import require_sandbox
+
+pytestmark = pytest.mark.needs("sandbox")
 
 PROGRAM = """
 import sys
@@ -30,6 +33,11 @@ def waits():
     sys.stdout.write("x")
     time.sleep(25)
 """
+
+
+@pytest.fixture(scope="module", autouse=True)
+def sandbox_on_this_host() -> None:
+    require_sandbox()
 
 
 def descendants(process: int) -> list[int]:

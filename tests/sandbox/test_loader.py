@@ -28,9 +28,12 @@ from spm_sandbox.verdict import exit_status
 from spm_spec.policy import Limits, Policy
 from spm_spec.skill import EntryPoint, Tool
 from tests.support.sandbox_call import python_tool
+from tests.support.sandbox_host import require_sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+pytestmark = pytest.mark.needs("sandbox")
 
 MIB = 1 << 20
 TOOLS = """
@@ -39,7 +42,6 @@ from sibling import ANSWER
 import package.inner
 
 print("imported")
-
 
 def echo(**arguments):
     return arguments
@@ -219,6 +221,11 @@ SCRIPTS = {
     "lies.sh": "#!/bin/sh\nprintf '\\000\\000\\000\\001\\300' > /proc/$PPID/fd/4\n",
     "part.inc": "answer() { echo 42; }\n",
 }
+
+
+@pytest.fixture(scope="module", autouse=True)
+def sandbox_on_this_host() -> None:
+    require_sandbox()
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,9 @@ import pytest
 from spm_sandbox.native import libc, seccomp
 from spm_sandbox.native.syscalls import numbers_of, this_architecture
 from spm_sandbox.probe import HostReport, probe_host
+from tests.support.sandbox_host import require_sandbox
+
+pytestmark = pytest.mark.needs("sandbox")
 
 CHILD = """
 import sys
@@ -24,6 +27,11 @@ deny_and_report(int(sys.argv[1]), sys.argv[2:])
 """
 NAMESPACE_CALLS = ["unshare", "setns", "mount", "umount2", "pivot_root", "mount_setattr"]
 MOUNT_CALLS = ["mount", "umount2", "pivot_root", "mount_setattr"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def sandbox_on_this_host() -> None:
+    require_sandbox()
 
 
 def deny_and_report(code: int, names: list[str]) -> None:
