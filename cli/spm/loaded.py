@@ -20,7 +20,7 @@ from spm_spec.skill import read_skill
 from spm_store.folder import read_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from spm.project import Project
@@ -41,6 +41,18 @@ class UnknownTool(UserMistake):
         """List the ``tools`` it does have."""
         hint = f"its tools are {', '.join(tools)}" if tools else "it has instructions, but no tools"
         super().__init__(f"`{skill}` has no tool `{tool}`", hint=hint)
+
+
+class PackagesNotProvided(UserMistake):
+    """A tool needs PyPI packages, which this version puts into no sandbox."""
+
+    def __init__(self, skill: str, tool: str, packages: Iterable[str]) -> None:
+        """Name the ``packages`` that the skill declares."""
+        super().__init__(
+            f"`{tool}` of `{skill}` needs the PyPI packages {', '.join(sorted(packages))},"
+            " which this version of spm does not provide to tools",
+            hint="ask the author for a tool that needs the standard library alone",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +89,8 @@ class LoadedSkill:
     version: str
     path: Path
     """Its tree in the store, read-only."""
+    project: Path
+    """The folder of skills.toml, which granted relative paths begin from."""
     granted: Policy
     """What it asked for and was granted."""
     denied: tuple[str, ...]
@@ -158,6 +172,7 @@ class LoadedSkill:
 
         Raises:
             UnknownTool: there is no such tool.
+            PackagesNotProvided: the skill needs PyPI packages.
             InvalidArguments: the arguments do not fit the tool's schema.
             SandboxUnavailable: this host cannot enforce the sandbox; nothing was run.
             ToolFailed: the skill's own code failed.
@@ -165,8 +180,11 @@ class LoadedSkill:
         """
         from spm_sandbox.loader import Loader
 
-        with Loader() as loader:
-            return loader.call(self.path, self.tool(tool), arguments, self.granted, timeout=timeout)
+        meant = self.tool(tool)
+        if meant.runtime == "python" and self.skill.python_requirements:
+            raise PackagesNotProvided(self.name, tool, self.skill.python_requirements)
+        with Loader(project=self.project) as loader:
+            return loader.call(self.path, meant, arguments, self.granted, timeout=timeout)
 
     async def call(
         self,
@@ -243,6 +261,7 @@ def _loaded(project: Project, entry: LockEntry, path: Path, reach: Reach) -> Loa
         skill=reading.skill,
         version=version_text(entry),
         path=path,
+        project=project.root,
         granted=entry.policy.granted_by(granted),
         denied=entry.policy.beyond(granted),
         environment=reach.environment,

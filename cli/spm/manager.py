@@ -22,7 +22,7 @@ from spm.universe import read_source
 from spm_spec.errors import SpmError, UserMistake
 from spm_spec.lock import Lock, render_lock
 from spm_spec.manifest import Manifest, parse_manifest
-from spm_spec.sources import parse_requirement
+from spm_spec.sources import RegistryName, RegistrySource, parse_requirement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -153,9 +153,12 @@ class SkillManager:
             if frozen:
                 return await step.install_frozen()
             text = project.manifest_text()
-            for requirement in requirements:
-                text = await step.with_requirement(text, parse_requirement(requirement))
-            return await step.apply(text, unlocked=())
+            open_ended: list[str] = []
+            for requirement in map(parse_requirement, requirements):
+                text = await step.with_requirement(text, requirement)
+                if isinstance(requirement.source, RegistryName) and requirement.range.is_any:
+                    open_ended.append(str(requirement.name))
+            return await step.apply(text, unlocked=(), open_ended=open_ended)
 
     async def uninstall(self, *names: str, force: bool = False) -> InstallReport:
         """Drop ``names`` from the project, and whatever only they needed.
@@ -266,14 +269,21 @@ class _Steps:
             requirement = replace(requirement, name=name, source=found.asked)
         return with_requirement(text, requirement)
 
-    async def apply(self, text: str, *, unlocked: Sequence[str] | None) -> InstallReport:
-        """Lock and install the manifest ``text``; it is written only when all of it worked."""
+    async def apply(
+        self, text: str, *, unlocked: Sequence[str] | None, open_ended: Sequence[str] = ()
+    ) -> InstallReport:
+        """Lock and install the manifest ``text``; it is written only when all of it worked.
+
+        Names in ``open_ended`` were added without a range: they get one that holds
+        what was chosen and its compatible successors.
+        """
         project, reach = self._project, self._reach
         manifest, before = parse_manifest(text, origin=MANIFEST_NAME), project.lock()
         if before is not None and unlocked == () and is_settled(project, manifest, before):
             after = before
         else:
             after = await make_lock(project, manifest, reach, current=before, unlocked=unlocked)
+            text, manifest, after = _with_ranges(text, manifest, after, open_ended)
         if (
             after is before
             and not self._force
@@ -311,6 +321,24 @@ class UnknownSkill(UserMistake):
         """Name the registry, so that a person sees where was looked."""
         what = f"`{name}` {version}" if version else f"`{name}`"
         super().__init__(f"{url} has no skill {what}", hint=f"try `spm search {name}`")
+
+
+def _with_ranges(
+    text: str, manifest: Manifest, lock: Lock, names: Sequence[str]
+) -> tuple[str, Manifest, Lock]:
+    """The same answer, with ``^VERSION`` in the manifest for each of ``names``."""
+    from spm_spec.manifest_edit import with_requirement
+
+    for name in names:
+        entry = lock.entry(name)
+        if entry is None or not isinstance(entry.source, RegistrySource):
+            continue
+        wanted = parse_requirement(f"{name}@^{entry.version}")
+        text = with_requirement(text, wanted)
+    if names:
+        manifest = parse_manifest(text, origin=MANIFEST_NAME)
+        lock = replace(lock, requirements=manifest.requirement_lines())
+    return text, manifest, lock
 
 
 def _write_lock(project: Project, before: Lock | None, after: Lock, reach: Reach) -> None:

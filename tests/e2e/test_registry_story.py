@@ -231,6 +231,15 @@ def test_a_project_records_when_registries_were_asked(program: Program, diamond:
     }
 
 
+def test_add_without_a_range_writes_the_compatible_range(program: Program, diamond: str) -> None:
+    project = program.project(manifest=_manifest(diamond, "left"))
+
+    assert program("add", "bottom", folder=project).code == 0
+
+    assert 'bottom = "^1.4.0"' in (project / "skills.toml").read_text()
+    assert program("install", "--frozen", folder=project).code == 0
+
+
 def test_publishing_a_version_twice_is_refused(
     program: Program, registry: RunningRegistry, tmp_path: Path
 ) -> None:
