@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, cast
+from typing import TYPE_CHECKING
 
 from spm_spec.digests import Digest, sha256_hex
 from spm_spec.errors import UserMistake
@@ -80,7 +80,7 @@ def pack_folder(folder: Path, *, version: str = "", form: str = "tar.zst") -> Pa
     blocking = [problem for problem in reading.problems if problem.blocks != "nothing"]
     if blocking or reading.skill is None:
         raise NotPublishable(str(folder), blocking)
-    archive = write_package(packed, cast("Literal['tar.zst', 'tar.gz', 'zip']", form))
+    archive = write_package(packed, form)
     return PackedSkill(
         name=str(reading.skill.name),
         version=chosen,

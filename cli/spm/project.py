@@ -8,7 +8,7 @@ that a reader sees the old text or the new one. Whoever changes a project holds
 from __future__ import annotations
 
 import os
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from spm_spec.lock import Lock, parse_lock
 from spm_spec.manifest import Manifest, parse_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, Callable, Generator
 
 MANIFEST_NAME = "skills.toml"
 LOCK_NAME = "skills.lock"
@@ -105,7 +105,7 @@ class Project:
         return parse_installed(read_text(self.index_path), origin=str(SKILLS_FOLDER / "index.json"))
 
     @asynccontextmanager
-    async def exclusively(self) -> AsyncIterator[None]:
+    async def exclusively(self) -> AsyncGenerator[None]:
         """Hold the project against every other spm that would change it.
 
         Waits without blocking the event loop, so that Ctrl-C ends the wait and two
@@ -152,16 +152,43 @@ def read_text(path: Path) -> str:
 
 def replace_text(path: Path, text: str) -> None:
     """Put ``text`` at ``path`` as a whole, surviving a crash at any moment."""
+    with staged_text(path, text) as put:
+        put()
+
+
+@contextmanager
+def staged_text(path: Path, text: str) -> Generator[Callable[[], None]]:
+    """Write ``text`` beside ``path``, and give what puts it there as a whole.
+
+    So a disk that is full or closed says so before anything else is changed. What was
+    not put there is gone at the end of the block.
+
+    Raises:
+        EnvironmentFailure: the disk refused.
+    """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
-    path.parent.mkdir(parents=True, exist_ok=True)
+
+    def put() -> None:
+        with _writing(path):
+            temporary.replace(path)
+
     try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
+        with _writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("w", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+        yield put
+    finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def _writing(path: Path) -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
         raise EnvironmentFailure(
             f"{path}: {(error.strerror or '').lower()}",
             hint="free some space or fix the permissions, then run the same command again",

@@ -22,7 +22,7 @@ from spm import console
 from spm_spec.errors import AnswerIsNo, EnvironmentFailure
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Generator, Sequence
 
 COMMAND_SECONDS = 60
 SHOWN_LINES = 14
@@ -125,7 +125,7 @@ def _bold(text: str) -> str:
 
 
 @contextmanager
-def stage(keep: str | None) -> Iterator[Stage]:
+def stage(keep: str | None) -> Generator[Stage]:
     """A stage in a new folder, which is removed afterwards unless it is to be kept.
 
     Raises:
@@ -160,7 +160,7 @@ def remove(root: Path) -> None:
 
 
 @contextmanager
-def registry(on: Stage) -> Iterator[str]:
+def registry(on: Stage) -> Generator[str]:
     """The URL of a registry that serves until the end of the block."""
     words = ["registry", "serve", "--data", "registry", "--port", "0"]
     console.put(f"  $ spm {' '.join(words)} &")

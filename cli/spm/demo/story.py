@@ -15,7 +15,7 @@ from spm.demo.stage import ClaimFailed, Stage, digests, registry, stage
 from spm_spec.errors import EXIT_DONE, EXIT_NO, SpmError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 EXAMPLES = (
     "changelog-writer",
@@ -206,7 +206,7 @@ def _attack(on: Stage, project: Path) -> None:
 
 
 @contextmanager
-def _listener() -> Iterator[int]:
+def _listener() -> Generator[int]:
     """A port on loopback that would answer the attack, if it got out."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.2)
