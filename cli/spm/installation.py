@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from spm.linking import Links, listed_skills, version_text
 from spm.matching import check_names
-from spm.project import replace_text
+from spm.project import replace_text, staged_text
 from spm_spec.errors import AnswerIsNo, SpmError
 from spm_spec.installed import Installed, InstalledSkill, render_installed
 from spm_spec.sources import PathSource
@@ -125,9 +125,11 @@ async def install_lock(
 
         await fetch_all(missing, project=project, reach=reach, store=store)
         present |= store.paths_of([entry.tree for entry in missing])
-    unlinked = links.remove_strays()
-    linked = links.make(present)
-    _write_index(project, lock, reach.now().strftime("%Y-%m-%dT%H:%M:%SZ"))
+    index = _index_text(project, lock, reach.now().strftime("%Y-%m-%dT%H:%M:%SZ"))
+    with staged_text(project.index_path, index) as put_index:
+        unlinked = links.remove_strays()
+        linked = links.make(present)
+        put_index()
     return InstallReport(
         total=len(lock.entries),
         linked=linked,
@@ -170,13 +172,13 @@ def _is_damaged(store: Store, tree: Digest) -> bool:
     return False
 
 
-def _write_index(project: Project, lock: Lock, now: str) -> None:
+def _index_text(project: Project, lock: Lock, now: str) -> str:
     before = {
         (skill.name, skill.version, skill.checksum): skill.installed_at
         for skill in listed_skills(project)
     }
     skills = _listed(lock, before, now)
-    replace_text(project.index_path, render_installed(Installed(skills, now)))
+    return render_installed(Installed(skills, now))
 
 
 def _listed(

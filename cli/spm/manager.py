@@ -8,29 +8,26 @@ without an event loop.
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spm.installation import InstallReport, frozen_lock, in_place, install_lock, remember
+from spm.changing import Steps, write_lock
 from spm.listing import NotInstalled
 from spm.loaded import LoadedSkill, load_skill
-from spm.locking import Change, changes_between, is_settled, make_lock
-from spm.project import MANIFEST_NAME, NoProject, Project, replace_text
+from spm.locking import Change, changes_between, make_lock
+from spm.project import NoProject, Project
 from spm.reach import Reach
-from spm.universe import read_source
 from spm_spec.errors import SpmError, UserMistake
-from spm_spec.lock import Lock, render_lock
-from spm_spec.manifest import Manifest, parse_manifest
-from spm_spec.sources import RegistryName, RegistrySource, parse_requirement
+from spm_spec.sources import RegistryName, parse_requirement
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from spm.installation import InstallReport
     from spm.synchronous import SynchronousSkillManager
     from spm_registry.wire import SkillDocument, SkillPage
     from spm_spec.installed import InstalledSkill
-    from spm_spec.sources import Requirement
+    from spm_spec.manifest import Manifest
 
 _log = logging.getLogger("spm")
 
@@ -148,7 +145,7 @@ class SkillManager:
         if frozen and requirements:
             raise UserMistake("a frozen install adds nothing", hint="leave --frozen out")
         project = self.project
-        step = _Steps(project, self._reach.limited(registry=registry, offline=offline), force=force)
+        step = Steps(project, self._reach.limited(registry=registry, offline=offline), force=force)
         async with project.exclusively():
             if frozen:
                 return await step.install_frozen()
@@ -178,7 +175,7 @@ class SkillManager:
                 if name not in asked:
                     raise NotInstalled(name, asked)
                 text = without_requirement(text, name)
-            return await _Steps(project, self._reach, force=force).apply(text, unlocked=())
+            return await Steps(project, self._reach, force=force).apply(text, unlocked=())
 
     async def update(self, *names: str, force: bool = False) -> InstallReport:
         """Move ``names``, or everything, to the newest versions that fit."""
@@ -189,7 +186,7 @@ class SkillManager:
             for name in names:
                 if name not in known:
                     raise NotInstalled(name, known)
-            steps = _Steps(project, self._reach, force=force)
+            steps = Steps(project, self._reach, force=force)
             return await steps.apply(project.manifest_text(), unlocked=names or None)
 
     async def lock(self) -> tuple[Change, ...]:
@@ -198,7 +195,7 @@ class SkillManager:
         async with project.exclusively():
             manifest, before = project.manifest(), project.lock()
             after = await make_lock(project, manifest, self._reach, current=before)
-            _write_lock(project, before, after, self._reach)
+            write_lock(project, before, after, self._reach)
             return changes_between(before, after)
 
     # Reading the project.
@@ -252,68 +249,6 @@ class SkillManager:
         return self._reach.default_registry(self._manifest())
 
 
-class _Steps:
-    """One change of one project, step by step; the caller holds the project's lock."""
-
-    def __init__(self, project: Project, reach: Reach, *, force: bool) -> None:
-        self._project, self._reach, self._force = project, reach, force
-
-    async def with_requirement(self, text: str, requirement: Requirement) -> str:
-        """The manifest text with one more requirement, named by looking if need be."""
-        from spm_spec.manifest_edit import with_requirement
-        from spm_spec.names import parse_skill_name
-
-        if requirement.name is None:
-            found = await read_source(requirement.source, project=self._project, reach=self._reach)
-            name = parse_skill_name(found.name)
-            requirement = replace(requirement, name=name, source=found.asked)
-        return with_requirement(text, requirement)
-
-    async def apply(
-        self, text: str, *, unlocked: Sequence[str] | None, open_ended: Sequence[str] = ()
-    ) -> InstallReport:
-        """Lock and install the manifest ``text``; it is written only when all of it worked.
-
-        Names in ``open_ended`` were added without a range: they get one that holds
-        what was chosen and its compatible successors.
-        """
-        project, reach = self._project, self._reach
-        manifest, before = parse_manifest(text, origin=MANIFEST_NAME), project.lock()
-        if before is not None and unlocked == () and is_settled(project, manifest, before):
-            after = before
-        else:
-            after = await make_lock(project, manifest, reach, current=before, unlocked=unlocked)
-            text, manifest, after = _with_ranges(text, manifest, after, open_ended)
-        if (
-            after is before
-            and not self._force
-            and in_place(project, manifest, after, reach.places.store)
-        ):
-            report = InstallReport(len(after.entries), (), (), 0, 0)
-        else:
-            report = await install_lock(project, manifest, after, reach, force=self._force)
-        if text != project.manifest_text():
-            replace_text(project.manifest_path, text)
-        if after is not before:
-            _write_lock(project, before, after, reach)
-        remember(project, manifest, after, reach)
-        return replace(
-            report, changes=changes_between(before, after), warnings=_ungranted(manifest, after)
-        )
-
-    async def install_frozen(self) -> InstallReport:
-        """Install the lock as it is; never resolve."""
-        manifest = self._project.manifest()
-        lock = frozen_lock(self._project, manifest)
-        project, reach = self._project, self._reach
-        if not self._force and in_place(project, manifest, lock, reach.places.store):
-            report = InstallReport(len(lock.entries), (), (), 0, 0)
-        else:
-            report = await install_lock(project, manifest, lock, reach, force=self._force)
-        remember(project, manifest, lock, reach)
-        return report
-
-
 class UnknownSkill(UserMistake):
     """A registry was asked for a skill that it does not have."""
 
@@ -321,43 +256,3 @@ class UnknownSkill(UserMistake):
         """Name the registry, so that a person sees where was looked."""
         what = f"`{name}` {version}" if version else f"`{name}`"
         super().__init__(f"{url} has no skill {what}", hint=f"try `spm search {name}`")
-
-
-def _with_ranges(
-    text: str, manifest: Manifest, lock: Lock, names: Sequence[str]
-) -> tuple[str, Manifest, Lock]:
-    """The same answer, with ``^VERSION`` in the manifest for each of ``names``."""
-    from spm_spec.manifest_edit import with_requirement
-
-    for name in names:
-        entry = lock.entry(name)
-        if entry is None or not isinstance(entry.source, RegistrySource):
-            continue
-        wanted = parse_requirement(f"{name}@^{entry.version}")
-        text = with_requirement(text, wanted)
-    if names:
-        manifest = parse_manifest(text, origin=MANIFEST_NAME)
-        lock = replace(lock, requirements=manifest.requirement_lines())
-    return text, manifest, lock
-
-
-def _write_lock(project: Project, before: Lock | None, after: Lock, reach: Reach) -> None:
-    from spm.registry_metadata import record_answers
-
-    text = render_lock(after)
-    if before is None or render_lock(before) != text:
-        replace_text(project.lock_path, text)
-    record_answers(project, after, reach)
-
-
-def _ungranted(manifest: Manifest, lock: Lock) -> tuple[str, ...]:
-    """One line for each skill that asks for rights the manifest does not grant."""
-    from spm_spec.names import SkillName
-    from spm_spec.policy import NOTHING
-
-    lines: list[str] = []
-    for entry in lock.entries:
-        missing = entry.policy.beyond(manifest.grants.get(SkillName(entry.name), NOTHING))
-        if missing:
-            lines.append(f"`{entry.name}` asks for more than it is granted: {', '.join(missing)}")
-    return tuple(lines)

@@ -103,4 +103,6 @@ def storing(path: str | Path) -> Generator[None]:
     except OSError as error:
         number = error.errno or 0
         reason = os.strerror(number).lower() if number else str(error)
-        raise StoreFailure(str(error.filename or path), reason, number=number) from error
+        # Of a link or a rename, the second path is the one that is made.
+        where = error.filename2 or error.filename or path
+        raise StoreFailure(str(where), reason, number=number) from error
