@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
-from spm_sandbox.adapters.declare import declarations_of, rename_arguments
+from spm_sandbox.adapters.declare import declarations_of, rename_arguments, translated
 from spm_sandbox.adapters.json_text import result_text
 from spm_sandbox.adapters.model import (
     Declaration,
@@ -23,7 +23,6 @@ from spm_sandbox.adapters.model import (
 from spm_sandbox.adapters.schema import checked_schema, rooted, with_rules, with_sound_references
 
 if TYPE_CHECKING:
-    from spm_sandbox.adapters.model import Note
     from spm_spec.skill import Skill
 
 ARGUMENT_NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -45,13 +44,7 @@ class ClaudeAdapter:
 
     def declare(self, declarations: Sequence[Declaration]) -> Translation:
         """Give each declaration as a tool with an ``input_schema``."""
-        notes: list[Note] = []
-        payload: list[dict[str, object]] = []
-        for declaration in declarations:
-            notebook = Notebook(declaration.tool)
-            payload.append(_tool(declaration, notebook))
-            notes.extend(notebook.notes)
-        return Translation(payload, tuple(notes))
+        return translated(declarations, _tool)
 
     def calls(self, message: Mapping[str, object]) -> tuple[ToolCall, ...]:
         """Read a ``tool_use`` block, or every one in an assistant message's ``content``."""

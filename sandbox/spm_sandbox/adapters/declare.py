@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from spm_sandbox.adapters.model import Declaration
+from spm_sandbox.adapters.model import Declaration, Notebook, Translation
 from spm_sandbox.adapters.names import known_tools, wire_name, wire_property
 
 if TYPE_CHECKING:
     import re
+    from collections.abc import Callable, Sequence
 
-    from spm_sandbox.adapters.model import Notebook
+    from spm_sandbox.adapters.model import Note
     from spm_sandbox.adapters.schema import Schema
     from spm_spec.skill import Skill
 
@@ -31,6 +32,20 @@ def declarations_of(skill: Skill) -> tuple[Declaration, ...]:
         )
         for tool in skill.tools
     )
+
+
+def translated(
+    declarations: Sequence[Declaration],
+    give: Callable[[Declaration, Notebook], dict[str, object]],
+) -> Translation:
+    """Return what ``give`` makes of each declaration, with the notes it wrote on the way."""
+    notes: list[Note] = []
+    payload: list[dict[str, object]] = []
+    for declaration in declarations:
+        notebook = Notebook(declaration.tool)
+        payload.append(give(declaration, notebook))
+        notes.extend(notebook.notes)
+    return Translation(payload, tuple(notes))
 
 
 def rename_arguments(root: Schema, legal: re.Pattern[str], notebook: Notebook) -> Schema:

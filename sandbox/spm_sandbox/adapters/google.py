@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
-from spm_sandbox.adapters.declare import declarations_of, rename_arguments
+from spm_sandbox.adapters.declare import declarations_of, rename_arguments, translated
 from spm_sandbox.adapters.google_schema import google_schema
 from spm_sandbox.adapters.json_text import plain_value
 from spm_sandbox.adapters.model import (
@@ -23,7 +23,6 @@ from spm_sandbox.adapters.model import (
 from spm_sandbox.adapters.schema import checked_schema, rooted, with_rules
 
 if TYPE_CHECKING:
-    from spm_sandbox.adapters.model import Note
     from spm_spec.skill import Skill
 
 ARGUMENT_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
@@ -45,13 +44,7 @@ class GoogleAdapter:
 
     def declare(self, declarations: Sequence[Declaration]) -> Translation:
         """Give each declaration as a ``FunctionDeclaration``."""
-        notes: list[Note] = []
-        payload: list[dict[str, object]] = []
-        for declaration in declarations:
-            notebook = Notebook(declaration.tool)
-            payload.append(_function(declaration, notebook))
-            notes.extend(notebook.notes)
-        return Translation(payload, tuple(notes))
+        return translated(declarations, _function)
 
     def calls(self, message: Mapping[str, object]) -> tuple[ToolCall, ...]:
         """Read a ``functionCall``, a part that holds one, or every one in a content's ``parts``."""

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal, cast
 
-from spm_sandbox.adapters.declare import declarations_of
+from spm_sandbox.adapters.declare import declarations_of, translated
 from spm_sandbox.adapters.json_text import parse_json, result_text
 from spm_sandbox.adapters.model import (
     Declaration,
@@ -24,7 +24,6 @@ from spm_sandbox.adapters.openai_strict import strict_schema
 from spm_sandbox.adapters.schema import checked_schema, rooted, with_rules, with_sound_references
 
 if TYPE_CHECKING:
-    from spm_sandbox.adapters.model import Note
     from spm_spec.skill import Skill
 
 MAX_DESCRIPTION = 1_024  # characters of a function's description
@@ -58,13 +57,10 @@ class OpenAIAdapter:
 
     def declare(self, declarations: Sequence[Declaration]) -> Translation:
         """Give each declaration as a function tool."""
-        notes: list[Note] = []
-        payload: list[dict[str, object]] = []
-        for declaration in declarations:
-            notebook = Notebook(declaration.tool)
-            payload.append(self._shaped(_function(declaration, notebook)))
-            notes.extend(notebook.notes)
-        return Translation(payload, tuple(notes))
+        return translated(
+            declarations,
+            lambda declaration, notebook: self._shaped(_function(declaration, notebook)),
+        )
 
     def calls(self, message: Mapping[str, object]) -> tuple[ToolCall, ...]:
         """Read a ``function_call`` item, an element of ``tool_calls``, or all in a message.
