@@ -2,7 +2,9 @@
 # everything stays inside this folder (.tools, .venv) and uv's own cache.
 
 UV := .tools/bin/uv
-RUN := $(UV) run --frozen --all-extras
+# With the Python that .ci/bootstrap found, unless UV_PYTHON names another; none is downloaded.
+ENTER = UV_PYTHON="$${UV_PYTHON:-$$(readlink -f .tools/bin/python)}" $(UV) run --frozen
+RUN = @$(ENTER) --all-extras
 
 .PHONY: help demo test lint types layers check coverage bench clean
 
@@ -13,7 +15,7 @@ $(UV): .ci/bootstrap
 	@sh .ci/bootstrap
 
 demo: $(UV)  ## the story of a skill, told on this terminal in under a minute
-	@$(UV) run --frozen --quiet --no-dev --extra registry spm demo
+	@$(ENTER) --quiet --no-dev --extra registry spm demo
 
 test: $(UV)  ## the whole test suite
 	@sh .ci/test-packages
@@ -37,7 +39,7 @@ coverage: $(UV)  ## the test suite with branch coverage
 	$(RUN) coverage report
 
 bench: $(UV)  ## every benchmark, each beside its peer or physical limit
-	@for file in bench/*.py; do echo "== $$file"; $(RUN) python $$file || exit 1; done
+	@for file in bench/*.py; do echo "== $$file"; $(ENTER) --all-extras python $$file || exit 1; done
 
 clean:  ## remove what the other commands brought
 	rm -rf .tools .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
