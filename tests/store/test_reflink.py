@@ -36,13 +36,14 @@ with Store.open(Path(sys.argv[1]) / "v1") as store:
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a file system")
 def test_a_file_system_with_reflinks_shares_no_inode(tmp_path: Path) -> None:
-    if shutil.which("mkfs.xfs") is None:
+    make_file_system = shutil.which("mkfs.xfs", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
+    if make_file_system is None:
         pytest.skip("the machine has no mkfs.xfs")
     image, disk = tmp_path / "image", tmp_path / "disk"
     disk.mkdir()
     with image.open("wb") as stream:
         stream.truncate(320 * 1024 * 1024)
-    subprocess.run(["mkfs.xfs", "-q", "-m", "reflink=1", str(image)], check=True)
+    subprocess.run([make_file_system, "-q", "-m", "reflink=1", str(image)], check=True)
     script = (
         'mount -o loop "$1" "$2" || exit 99; "$3" -c "$4" "$2"; code=$?; umount "$2"; exit $code'
     )
