@@ -302,7 +302,7 @@ def test_an_answer_that_drips_is_cut_off_at_the_deadline() -> None:
         ask(server.url, lambda client: client.skill("alpha"))
 
     assert caught.value.what == "no whole answer within 1 s"
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 20
 
 
 def test_a_retry_after_of_a_year_is_not_waited_for() -> None:
@@ -314,7 +314,7 @@ def test_a_retry_after_of_a_year_is_not_waited_for() -> None:
         pytest.raises(RegistryUnreachable),
     ):
         ask(server.url, lambda client: client.skill("alpha"))
-    assert time.monotonic() - started < 4
+    assert time.monotonic() - started < 20
 
 
 @pytest.mark.parametrize(

