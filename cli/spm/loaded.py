@@ -251,7 +251,7 @@ def load_skill(project: Project, name: str, reach: Reach) -> LoadedSkill:
 
 
 def _loaded(project: Project, entry: LockEntry, path: Path, reach: Reach) -> LoadedSkill:
-    files = {file.path: file.data for file in read_folder(path)}
+    files = {file.path: file.data for file in read_folder(path, everything=True)}
     reading = read_skill(files, folder=entry.name)
     if reading.skill is None:
         raise UserMistake(f"`{entry.name}` does not load", hint=f"see `spm check {path}`")

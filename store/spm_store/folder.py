@@ -40,8 +40,8 @@ IGNORED_NAMES = frozenset(
 )
 """What tools and systems leave behind; left out at any depth, folder or not."""
 
-IGNORED_PATTERNS = ("*.pyc", "*~", "*.swp", "*.swo", ".#*")
-"""What editors and Python leave behind; shell patterns for names, at any depth."""
+IGNORED_PATTERNS = ("*.pyc", "*~", "*.swp", "*.swo", ".#*", "*.spm")
+"""What editors, Python and packing leave behind; shell patterns for names, at any depth."""
 
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _OWNER_EXECUTES = 0o100
@@ -77,11 +77,14 @@ class FolderUnreadable(EnvironmentFailure):
         self.path = str(path)
 
 
-def read_folder(path: Path, limits: Limits = DEFAULT_LIMITS) -> tuple[FileEntry, ...]:
+def read_folder(
+    path: Path, limits: Limits = DEFAULT_LIMITS, *, everything: bool = False
+) -> tuple[FileEntry, ...]:
     """Return the files of a skill's source folder, sorted by path.
 
-    A file is executable if its owner may execute it. Ignored names are left out, and
-    folders without files do not exist in a tree.
+    A file is executable if its owner may execute it. Ignored names are left out unless
+    ``everything`` is asked for, as of a folder that is a tree already. Folders without
+    files do not exist in a tree.
 
     Raises:
         NoSuchFolder: ``path`` is not a folder.
@@ -96,7 +99,7 @@ def read_folder(path: Path, limits: Limits = DEFAULT_LIMITS) -> tuple[FileEntry,
         missing = not os.path.lexists(path)
         raise NoSuchFolder(path, "no such folder" if missing else "not a folder")
     try:
-        return _Reading(os.path.realpath(path), limits).files()
+        return _Reading(os.path.realpath(path), limits, everything=everything).files()
     except OSError as error:
         reason = os.strerror(error.errno or errno.EIO).lower()
         raise FolderUnreadable(str(error.filename or path), reason) from error
@@ -105,9 +108,10 @@ def read_folder(path: Path, limits: Limits = DEFAULT_LIMITS) -> tuple[FileEntry,
 class _Reading:
     """One pass over one folder. ``inside`` is a path in the tree, ``place`` a real path."""
 
-    def __init__(self, root: str, limits: Limits) -> None:
+    def __init__(self, root: str, limits: Limits, *, everything: bool) -> None:
         self._root = root
         self._limits = limits
+        self._everything = everything
         self._entries = 0
         self._bytes = 0
 
@@ -134,7 +138,7 @@ class _Reading:
             for entry in entries:
                 path = f"{inside}/{entry.name}" if inside else entry.name
                 linked = entry.is_symlink()
-                if _is_ignored(entry.name):
+                if self._is_left_out(entry.name):
                     continue
                 self._count(path)
                 real = self._resolved(path, entry.path) if linked else entry.path
@@ -167,7 +171,7 @@ class _Reading:
         if real != self._root and not real.startswith(self._root.rstrip("/") + "/"):
             raise FolderRefused("symlink-leaves", path, "a symlink to outside the skill's folder")
         names = os.path.relpath(real, self._root).split("/")
-        if any(map(_is_ignored, names)):
+        if any(map(self._is_left_out, names)):
             raise FolderRefused("symlink-to-ignored", path, "a symlink to a file that is left out")
         return real
 
@@ -200,9 +204,10 @@ class _Reading:
             explanation = f"the folder holds more than {limits.tree_bytes} bytes"
             raise FolderRefused("tree-too-large", path, explanation)
 
-
-def _is_ignored(name: str) -> bool:
-    return name in IGNORED_NAMES or any(fnmatchcase(name, pattern) for pattern in IGNORED_PATTERNS)
+    def _is_left_out(self, name: str) -> bool:
+        return not self._everything and (
+            name in IGNORED_NAMES or any(fnmatchcase(name, pattern) for pattern in IGNORED_PATTERNS)
+        )
 
 
 def _identity(status: os.stat_result) -> _Identity:

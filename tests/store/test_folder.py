@@ -65,6 +65,21 @@ def test_symlinks_inside_are_replaced_by_what_they_point_to(skill: Path) -> None
     assert files["bin/run.sh"] == FileEntry("bin/run.sh", b"#!/bin/sh\n", True)  # noqa: FBT003 - executable
 
 
+def test_packages_made_in_the_folder_are_left_out(skill: Path) -> None:
+    (skill / "skill-1.0.0.spm").write_bytes(b"an earlier package")
+
+    assert read_folder(skill) == SKILL
+
+
+def test_nothing_is_left_out_of_a_folder_that_is_a_tree_already(skill: Path) -> None:
+    (skill / "node_modules").mkdir()
+    (skill / "node_modules" / "x.pyc").write_bytes(b"x")
+
+    files = read_folder(skill, everything=True)
+
+    assert [file.path for file in files] == ["SKILL.md", "node_modules/x.pyc", "scripts/run.sh"]
+
+
 def test_a_folder_reached_by_a_symlink_is_read(skill: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(skill)
 
