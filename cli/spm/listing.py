@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spm import console
-from spm.linking import version_text
 from spm.project import Project
 from spm_spec.errors import UserMistake
 
@@ -94,6 +93,8 @@ def locked_skills(project: Project) -> dict[str, LockedSkill]:
     Raises:
         UserMistake: there is no lock to read.
     """
+    from spm.linking import version_text
+
     lock = project.lock()
     if lock is None:
         raise UserMistake("there is no skills.lock", hint="run `spm lock` first")

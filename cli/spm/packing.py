@@ -14,13 +14,14 @@ from spm_spec.versions import Version
 from spm_store.folder import read_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from spm_spec.package import Form
     from spm_spec.skill import Problem
     from spm_spec.tree import FileEntry
 
-FORMS = ("tar.zst", "tar.gz", "zip")
+FORMS: Mapping[str, Form] = {"tar.zst": "tar.zst", "tar.gz": "tar.gz", "zip": "zip"}
 
 
 class NotPublishable(UserMistake):
@@ -68,7 +69,8 @@ def pack_folder(folder: Path, *, version: str = "", form: str = "tar.zst") -> Pa
         NotPublishable: the skill breaks the public specification, or states no version.
         UserMistake: the form is unknown, or ``version`` contradicts the skill.
     """
-    if form not in FORMS:
+    written_as = FORMS.get(form)
+    if written_as is None:
         raise UserMistake(f"unknown archive format `{form}`", hint=f"one of {', '.join(FORMS)}")
     if not folder.is_dir():
         raise UserMistake(f"`{folder}` is not a folder", hint="name the folder that holds SKILL.md")
@@ -80,7 +82,7 @@ def pack_folder(folder: Path, *, version: str = "", form: str = "tar.zst") -> Pa
     blocking = [problem for problem in reading.problems if problem.blocks != "nothing"]
     if blocking or reading.skill is None:
         raise NotPublishable(str(folder), blocking)
-    archive = write_package(packed, form)
+    archive = write_package(packed, written_as)
     return PackedSkill(
         name=str(reading.skill.name),
         version=chosen,

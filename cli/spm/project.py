@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spm_spec.errors import EnvironmentFailure, UserMistake
-from spm_spec.installed import Installed, parse_installed
-from spm_spec.lock import Lock, parse_lock
-from spm_spec.manifest import Manifest, parse_manifest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Generator
+
+    from spm_spec.installed import Installed
+    from spm_spec.lock import Lock
+    from spm_spec.manifest import Manifest
 
 MANIFEST_NAME = "skills.toml"
 LOCK_NAME = "skills.lock"
@@ -86,6 +87,8 @@ class Project:
 
     def manifest(self) -> Manifest:
         """The manifest, read and validated."""
+        from spm_spec.manifest import parse_manifest
+
         return parse_manifest(read_text(self.manifest_path), origin=MANIFEST_NAME)
 
     def manifest_text(self) -> str:
@@ -94,12 +97,16 @@ class Project:
 
     def lock(self) -> Lock | None:
         """The lock, read and validated; ``None`` when there is none yet."""
+        from spm_spec.lock import parse_lock
+
         if not self.lock_path.exists():
             return None
         return parse_lock(read_text(self.lock_path), origin=LOCK_NAME)
 
     def installed(self) -> Installed:
         """What the index says is linked; nothing when there is no index yet."""
+        from spm_spec.installed import Installed, parse_installed
+
         if not self.index_path.exists():
             return Installed((), None)
         return parse_installed(read_text(self.index_path), origin=str(SKILLS_FOLDER / "index.json"))
