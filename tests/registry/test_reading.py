@@ -58,6 +58,13 @@ def test_search_finds(library: RunningRegistry, query: str, expected: list[str])
     assert names(library, f"/api/v1/search?q={query}") == expected
 
 
+@pytest.mark.parametrize("parameter", ["search", "q"])
+def test_a_list_can_be_searched(library: RunningRegistry, parameter: str) -> None:
+    found = names(library, f"/api/v1/skills?{parameter}=table&tags=data&limit=1")
+
+    assert found == ["table-maker"]
+
+
 def test_lists_filter_by_all_tags_and_page_in_a_stable_order(library: RunningRegistry) -> None:
     assert names(library, "/api/v1/skills?sort=name") == [
         "cafe-finder",

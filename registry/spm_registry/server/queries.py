@@ -29,12 +29,12 @@ _WORD = re.compile(r"[^\W_]+")
 
 
 def page_query(parameters: MultiMapping[str]) -> Query:
-    """Read ``q``, ``tags``, ``sort``, ``limit`` and ``offset``; others are ignored.
+    """Read ``q`` or ``search``, ``tags``, ``sort``, ``limit`` and ``offset``, and no others.
 
     Raises:
         Refusal: 400, naming the parameter, what it was and what it may be.
     """
-    words = search_words(parameters.get("q", ""))
+    words = search_words(parameters.get("q") or parameters.get("search", ""))
     return Query(
         words=words,
         tags=_tags(parameters),
