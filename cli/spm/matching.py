@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from spm.linking import version_text
 from spm_spec.errors import HostileDataError
+from spm_spec.ranges import VersionRange
 from spm_spec.sources import RegistrySource
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def check_same_skill(entry: LockEntry, skill: Skill | None) -> None:
     when the lock was made, and a lock whose name or asked policy was edited since.
 
     Raises:
-        NotTheLockedSkill: name, version or policy differ, or it does not load.
+        NotTheLockedSkill: name, version, policy or needs differ, or it does not load.
     """
     if skill is None:
         raise NotTheLockedSkill(entry, "it does not load")
@@ -70,3 +71,6 @@ def check_same_skill(entry: LockEntry, skill: Skill | None) -> None:
         raise NotTheLockedSkill(entry, f"it is {skill.version} in its own files")
     if skill.permissions != entry.policy:
         raise NotTheLockedSkill(entry, "it asks for other rights than were stated for it")
+    stated = {name: VersionRange.parse(text) for name, text in entry.dependencies}
+    if stated != dict(skill.dependencies):
+        raise NotTheLockedSkill(entry, "it needs other skills than were stated for it")

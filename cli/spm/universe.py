@@ -16,7 +16,7 @@ from spm.sources.path import fetch_path
 from spm_registry.wire import RegistryLied
 from spm_resolver.provider import PackageMetadata, ReleaseMetadata
 from spm_spec.errors import SpmError, UserMistake
-from spm_spec.names import HOST_PACKAGES
+from spm_spec.names import HOST_PACKAGES, parse_skill_name
 from spm_spec.ranges import VersionRange
 from spm_spec.sources import GitSource, PathSource
 
@@ -126,8 +126,9 @@ class Universe:
         releases: dict[Version, ReleaseMetadata] = {}
         for release in document.versions:
             try:
-                written = {
-                    name: VersionRange.parse(text) for name, text in release.dependencies.items()
+                written: dict[str, VersionRange] = {
+                    parse_skill_name(name): VersionRange.parse(text)
+                    for name, text in release.dependencies.items()
                 }
             except SpmError as error:
                 raise RegistryLied(
