@@ -71,7 +71,7 @@ async def _download_all(
         async with TaskGroup() as group:
             for entry in entries:
                 group.create_task(one(entry))
-    except* Exception as failures:  # noqa: BLE001  # the first failure speaks for its siblings
+    except ExceptionGroup as failures:  # the first failure speaks for its siblings
         raise _first(failures) from None
 
 
