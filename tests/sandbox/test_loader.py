@@ -652,8 +652,8 @@ def test_a_script_is_run_with_arguments_and_input(call: Caller, skill: Path) -> 
 def test_a_script_cannot_answer_for_the_worker(call: Caller, skill: Path) -> None:
     result = call.loader.run_script(skill, "scripts/lies.sh", [], Policy())
 
-    assert result.exit_status != 0
-    assert b"Permission denied" in result.stderr
+    assert result.exit_status == 2
+    assert b"cannot create /proc/2/fd/4: " in result.stderr
 
 
 @pytest.mark.parametrize("value", [None, True, "0", [], 256, -65, 1.0])

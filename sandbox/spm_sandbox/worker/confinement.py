@@ -49,3 +49,13 @@ def forbid_processes(path: str) -> None:
     pr_set_seccomp, mode_filter = 22, 2
     if libc.prctl(pr_set_seccomp, ctypes.c_ulong(mode_filter), ctypes.c_char_p(header)) != 0:
         raise OSError(ctypes.get_errno(), "the second filter was refused")
+
+
+def hide_from_programs() -> None:
+    """Keep this process's descriptors from the programs it starts, which are the same user."""
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    pr_set_dumpable = 4
+    if libc.prctl(pr_set_dumpable, ctypes.c_ulong(0)) != 0:
+        raise OSError(ctypes.get_errno(), "the worker could not be hidden from its programs")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 
-from spm_sandbox.worker import failure
+from spm_sandbox.worker import confinement, failure
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ def run(call: Mapping[str, Any]) -> dict[str, Any]:
     The answer is the exit status; negative means ended by that signal.
     """
     try:
+        confinement.hide_from_programs()
         process = subprocess.Popen(call["command"], stdin=subprocess.PIPE)
     except OSError as error:
         return {"error": failure.describe(error)}
