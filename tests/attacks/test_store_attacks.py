@@ -13,7 +13,7 @@ from spm_store.errors import NotOurs, TreeDamaged
 from spm_store.folder import FolderRefused, read_folder
 from spm_store.layout import copy_skill, link_skill, unlink_skill
 from spm_store.store import Store
-from tests.support.stored import COUNTER, GREETER, contents, names
+from tests.support.stored import COUNTER, GREETER, contents, move_folder, names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,7 +104,7 @@ def test_a_tree_replaced_by_a_symlink_to_the_same_tree_is_not_there(
     store: Store, tmp_path: Path
 ) -> None:
     tree = store.add(GREETER, name="greeter")
-    tree.path.rename(tmp_path / "elsewhere")
+    move_folder(tree.path, tmp_path / "elsewhere")
     tree.path.symlink_to(tmp_path / "elsewhere")
 
     assert store.get(tree.digest) is None

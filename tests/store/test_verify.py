@@ -7,7 +7,7 @@ import pytest
 
 from spm_store.damage import Damage
 from spm_store.errors import TreeDamaged
-from tests.support.stored import COUNTER, GREETER
+from tests.support.stored import COUNTER, GREETER, move_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,13 +80,13 @@ def lose_executable_bit(tree: StoredTree) -> Path:
 
 
 def lose_tree(tree: StoredTree) -> Path:
-    tree.path.rename(tree.path.parents[1] / "trash" / "moved")
+    move_folder(tree.path, tree.path.parents[1] / "trash" / "moved")
     return tree.path
 
 
 def replace_tree(tree: StoredTree) -> Path:
     elsewhere = tree.path.parents[1] / "trash" / "moved"
-    tree.path.rename(elsewhere)
+    move_folder(tree.path, elsewhere)
     tree.path.symlink_to(elsewhere)
     return tree.path
 
