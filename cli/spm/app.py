@@ -7,7 +7,6 @@ spec/cli.md.
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 from typing import TYPE_CHECKING
@@ -102,8 +101,9 @@ def _everywhere(
 
 def run(words: Sequence[str], program_name: str) -> int:
     """Run one command line; every way it can end is an exit code."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is not None:  # an encoding that lacks a character is no reason to fail
+        reconfigure(errors="backslashreplace")
     try:
         return _obey(words, program_name)
     except BrokenPipeError:
@@ -123,6 +123,12 @@ def _obey(words: Sequence[str], program_name: str) -> int:
             code = command.invoke(context)
     except typer.Exit as done:
         code = done.exit_code
+    except Exception as error:
+        if type(error).__name__ != "NoArgsIsHelpError":
+            raise
+        # A group without a command: its help is the answer, and the exit code a wrong line's.
+        console.talk(str(error.args[0] if error.args else error))
+        code = EXIT_USAGE
     sys.stdout.flush()
     return code if isinstance(code, int) else EXIT_DONE
 

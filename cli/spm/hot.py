@@ -29,11 +29,13 @@ def answer(words: list[str]) -> int | None:
             from spm.listing import put_installed
 
             put_installed(as_json=bool(rest))
+            sys.stdout.flush()  # a reader that left is the full program's to answer
             return 0
         if command == "path" and len(rest) == 1 and not rest[0].startswith("-"):
             from spm.listing import path_of
 
             sys.stdout.write(f"{path_of(rest[0])}\n")
+            sys.stdout.flush()
             return 0
     except (SpmError, OSError):
         return None

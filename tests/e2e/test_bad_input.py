@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -85,7 +88,6 @@ FORMS = "write it like `^1.2`, `>=1.0 <3` or `*`"
         (["-C", "nowhere", "list"], 5, "cannot enter `nowhere`", None),
         (["install", "--offline", "--force"], 0, "", None),
     ],
-    ids=lambda value: " ".join(value)[:30] if isinstance(value, list) else "",
 )
 def test_a_wrong_command_line_is_refused_and_changes_nothing(
     program: Program,
@@ -641,3 +643,36 @@ def test_a_file_that_would_grow_too_large_is_an_environment_failure(
     assert run.code == 5, run.err
     assert str(program.root) in run.err
     assert everything(program, project) == before
+
+
+def test_a_new_skill_is_made_whole_or_not_at_all(program: Program) -> None:
+    limited = ("sh", "-c", 'ulimit -f 0; exec "$@"', "sh")
+
+    run = run_of(started(program, "new", "tidy", folder=program.root, before=limited))
+
+    assert run.code == 5, run.err
+    assert "file too large" in run.err
+    assert snapshot(program.root) == {}
+    assert not list(program.root.iterdir())
+
+
+@pytest.mark.parametrize("words", [["list"], ["list", "--json"], ["path", "alpha"], ["tree"]])
+def test_a_reader_that_leaves_early_is_no_error(
+    program: Program, registry: RunningRegistry, words: list[str]
+) -> None:
+    project = program.project(manifest=manifest_of(registry.url, "alpha"))
+    assert program("install", folder=project).code == 0
+    reading, writing = os.pipe()
+    os.close(reading)
+
+    done = subprocess.run(
+        [sys.executable, "-m", "spm", *words],
+        cwd=project,
+        env=program.environment,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writing)
+
+    assert (done.returncode, done.stderr) == (0, b"")

@@ -62,7 +62,7 @@ def test_an_install_takes_the_newest_versions_that_fit_together(
 def test_the_same_manifest_gives_the_same_lock_on_another_machine(
     program: Program, diamond: str, tmp_path: Path
 ) -> None:
-    locks = []
+    locks: list[bytes] = []
     for name in ("here", "there"):
         other = Program.below(tmp_path / name)
         other.root.mkdir()
