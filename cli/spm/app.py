@@ -124,7 +124,7 @@ def _obey(words: Sequence[str], program_name: str) -> int:
     except typer.Exit as done:
         code = done.exit_code
     except Exception as error:
-        if type(error).__name__ != "NoArgsIsHelpError":
+        if type(error).__name__ != "NoArgsIsHelpError":  # the library does not export it
             raise
         # A group without a command: its help is the answer, and the exit code a wrong line's.
         console.talk(str(error.args[0] if error.args else error))

@@ -9,6 +9,7 @@ failures that pass by themselves.
 from __future__ import annotations
 
 import asyncio
+import os
 import random
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
@@ -173,7 +174,7 @@ class Transport:
         except aiohttp.ClientResponseError as error:
             raise RegistryLied(url, f"no HTTP answer: {printable(str(error), 200)}") from error
         except (aiohttp.ClientError, OSError) as error:
-            reason = printable(str(error) or type(error).__name__, 200)
+            reason = printable(_reason(error), 200)
             raise RegistryUnreachable(url, reason) from error
 
 
@@ -188,3 +189,13 @@ async def _read(response: aiohttp.ClientResponse, url: str, limit: int) -> bytes
         if len(received) > limit:
             raise RegistryLied(url, f"the answer has more than {limit} bytes")
     return bytes(received)
+
+
+def _reason(error: aiohttp.ClientError | OSError) -> str:
+    """What the system said of a failed connection, without the library's wrapping."""
+    system = getattr(error, "os_error", error)
+    text = getattr(system, "strerror", None)
+    if not text or text.startswith(("Connect call failed", "Multiple exceptions")):
+        number = getattr(system, "errno", None)
+        text = os.strerror(number) if number else str(error) or type(error).__name__
+    return text.lower() if text.isascii() else text

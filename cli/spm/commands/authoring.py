@@ -39,7 +39,7 @@ def new(
         bool, typer.Option("--python", help="Include a Python tool and its test.")
     ] = False,
 ) -> None:
-    """Start a skill: a folder with SKILL.md and skill.yaml that passes `spm check`.
+    """Start a skill: a folder that passes `spm check`.
 
     Example: spm new csv-tools --python
     """
@@ -53,7 +53,7 @@ def check(
     paths: Annotated[list[str], typer.Argument(help="Skill folders, or folders of skills.")],
     as_json: AsJson = False,
 ) -> int:
-    """Say for each skill whether it loads and whether it may be published.
+    """Say whether skills load and may be published.
 
     Exit code 0: all may be published; 1: some may not.
 
@@ -98,7 +98,7 @@ def pack(
     version: VersionOption = "",
     as_json: AsJson = False,
 ) -> None:
-    """Write one released version of a skill as one archive file.
+    """Write a skill as one archive file.
 
     The same folder gives the same bytes on any machine and any day.
 
@@ -123,7 +123,9 @@ def publish(
     version: VersionOption = "",
     as_json: AsJson = False,
 ) -> None:
-    """Release one version of a skill; a version is never replaced.
+    """Release a version of a skill to a registry.
+
+    A version is never replaced.
 
     The token is taken from the environment variable SPM_TOKEN.
 

@@ -82,7 +82,7 @@ def remove(
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Drop skills from the project, and whatever only they needed."""
+    """Drop skills, and whatever only they needed."""
     from asyncio import run
 
     from spm.manager import SkillManager
@@ -95,7 +95,7 @@ def lock(
     offline: Offline = False,
     as_json: AsJson = False,
 ) -> None:
-    """Resolve skills.toml and write skills.lock, without installing.
+    """Write skills.lock without installing.
 
     What the lock already pins stays as it is while it still fits; `spm update` moves it.
     """
@@ -124,7 +124,7 @@ def install(
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Install what skills.toml asks for, as skills.lock pins it.
+    """Install what skills.lock pins.
 
     Example for CI: spm install --frozen
     """
@@ -145,7 +145,7 @@ def update(
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Move skills to the newest versions that skills.toml allows, and install them."""
+    """Move skills to the newest versions that fit."""
     from asyncio import run
 
     from spm.manager import SkillManager
@@ -195,7 +195,7 @@ def tree(as_json: AsJson = False) -> None:
 def path(
     name: Annotated[str, typer.Argument(help="An installed skill.")],
 ) -> None:
-    """Print the folder of an installed skill, ready for a script.
+    """Print the folder of an installed skill.
 
     Example: cat "$(spm path csv-tools)/SKILL.md"
     """

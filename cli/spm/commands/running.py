@@ -29,7 +29,7 @@ def load(
     ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Print an installed skill in the shape a framework asks for.
+    """Print a skill in the shape of a framework.
 
     The skill's files are verified first.
 
@@ -63,7 +63,7 @@ def call(
     ] = 30.0,
     as_json: AsJson = False,
 ) -> None:
-    """Call a tool of an installed skill in the sandbox and print its result as JSON.
+    """Call a tool in the sandbox; print its result as JSON.
 
     Example: spm call csv-tools describe '{"text": "a,b"}'
     """
@@ -102,7 +102,9 @@ def demo(
         ),
     ] = "",
 ) -> int:
-    """Tell the whole story on this terminal, on loopback, and leave nothing behind.
+    """Tell the whole story on this terminal, in a minute.
+
+    Everything happens on loopback, in a folder that is removed afterwards.
 
     Exits non-zero if anything it claims did not happen.
     """

@@ -68,7 +68,7 @@ def token_create(
 
 
 def token_list(data: DataOption, as_json: AsJson = False) -> None:
-    """List tokens by identifier and account, never the tokens themselves."""
+    """List who holds tokens, never the tokens."""
     _needs_registry_extra()
     from spm_registry.server.tokens import listing
 
