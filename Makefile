@@ -39,7 +39,7 @@ coverage: $(UV)  ## the test suite with branch coverage
 	$(RUN) coverage report
 
 bench: $(UV)  ## every benchmark, each beside its peer or physical limit
-	@for file in bench/*.py; do echo "== $$file"; $(ENTER) --all-extras python $$file || exit 1; done
+	@for file in $$(grep -l __main__ bench/*.py); do echo "== $$file"; $(ENTER) --all-extras python $$file || exit 1; done
 
 clean:  ## remove what the other commands brought
 	rm -rf .tools .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
