@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from spm_store.store import Store
 
 
+TOKEN_CHARACTERS = 4096
+
+
 class NoRegistry(UserMistake):
     """A skill is wanted by name and nothing says which registry has it."""
 
@@ -28,6 +31,18 @@ class NoRegistry(UserMistake):
             f"no registry is configured to look for {what}",
             hint="set `default` under [registries] in skills.toml, or pass --registry URL",
         )
+
+
+def _checked_token(token: str | None) -> str | None:
+    """A token that can stand in a header; the message never shows it."""
+    if not token:
+        return None
+    if len(token) > TOKEN_CHARACTERS or not all("!" <= each <= "~" for each in token):
+        raise UserMistake(
+            f"the token is not 1 to {TOKEN_CHARACTERS} printable characters without spaces",
+            hint="look for a line break or a quotation mark in SPM_TOKEN",
+        )
+    return token
 
 
 def _now() -> datetime:
@@ -64,7 +79,7 @@ class Reach:
             places=places_from(variables),
             environment=variables,
             registry=registry or variables.get("SPM_REGISTRY") or None,
-            token=token or variables.get("SPM_TOKEN") or None,
+            token=_checked_token(token or variables.get("SPM_TOKEN")),
             offline=offline or variables.get("SPM_OFFLINE") == "1",
         )
 

@@ -676,3 +676,52 @@ def test_a_reader_that_leaves_early_is_no_error(
     os.close(writing)
 
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_token_that_can_be_none_is_refused_and_never_shown(program: Program) -> None:
+    write_skill(program.root, "good")
+    for token in ("spm_sec\nret", "spm sec ret", "spm_s\u00e9cret"):
+        run = program(
+            "publish", "good", "--registry", "http://127.0.0.1:9", "--json", SPM_TOKEN=token
+        )
+
+        error = json.loads(run.err)["error"]
+        assert run.code == 3
+        assert error["message"].startswith("the token is not 1 to 4096 printable characters")
+        assert "SPM_TOKEN" in error["hint"]
+        assert token not in run.err
+        assert "cret" not in run.err
+
+
+def test_an_archive_larger_than_any_registry_takes_is_not_read(program: Program) -> None:
+    with (program.root / "huge.spm").open("wb") as file:
+        file.truncate(1 << 40)
+
+    run = program("publish", "huge.spm", "--registry", "http://127.0.0.1:9", SPM_TOKEN="spm_secret")
+
+    assert run.code == 3
+    assert (
+        run.err == "error: `huge.spm` has 1099511627776 bytes, registries take at most 67108864\n"
+    )
+
+
+def test_a_damaged_index_of_the_store_is_named_and_moving_it_away_helps(
+    program: Program, registry: RunningRegistry
+) -> None:
+    project = program.project(manifest=manifest_of(registry.url, "alpha"))
+    assert program("install", folder=project).code == 0
+    index = program.root / "data/store/v1/index.sqlite"
+    index.write_bytes(b"no database" * 999)
+    before = everything(program, project)
+
+    commands = [["install", "--force"], ["load", "alpha"], ["store", "verify"]]
+    runs = [program(*words, folder=project) for words in commands]
+
+    assert everything(program, project) == before
+    for run in runs:
+        assert run.code == 5, run.err
+        assert f"error: {index}: file is not a database\nhint: move `{index}` away" in run.err
+    index.unlink()
+    assert program("install", "--force", folder=project).code == 0
+    assert program("load", "alpha", folder=project).code == 0
+    assert program("store", "verify").code == 0
