@@ -32,12 +32,13 @@ start = perf_counter()
 from pathlib import Path
 from spm_spec.digests import Digest
 from spm_store.layout import link_skill
+from spm_store.shelves import shelve
 from spm_store.store import Store
 root, project, *digests = sys.argv[1:]
 store = Store.open(Path(root))
 paths = store.paths_of([Digest.parse(text) for text in digests])
 for tree in paths.values():
-    link_skill(tree, Path(project, tree.name[65:], "1.0.0"))
+    link_skill(shelve(tree, "1.0.0"), Path(project, tree.name[65:]))
 print(perf_counter() - start)
 """
 
