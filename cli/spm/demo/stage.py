@@ -16,17 +16,19 @@ import tempfile
 import threading
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 from spm import console
 from spm_spec.errors import AnswerIsNo, EnvironmentFailure
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator, Iterable, Mapping
 
 COMMAND_SECONDS = 60
 SHOWN_LINES = 14
 """How much of one command's output the story shows."""
+SHOWN_CHARACTERS = 2000
+"""How much of it is shown when the story ends there."""
 
 
 class ClaimFailed(AnswerIsNo):
@@ -49,6 +51,7 @@ class Stage:
             "SPM_CACHE": str(root / "cache"),
             "SPM_DURABILITY": "none",
             "HOME": str(root / "home"),
+            "TMPDIR": str(root / "tmp"),
         }
         self.claims = 0
 
@@ -74,17 +77,16 @@ class Stage:
         folder: Path | None = None,
         expect: int = 0,
         show: bool = True,
-        token: str | None = None,
+        settings: Mapping[str, str] | None = None,
     ) -> str:
         """Run one command as a person would and return its stdout."""
         if show:
             where = f" ({folder.name}/)" if folder is not None else ""
             console.put(console.printable(f"  $ spm {' '.join(map(_quoted, words))}{where}"))
-        environment = self.environment | ({"SPM_TOKEN": token} if token else {})
         done = subprocess.run(
             [sys.executable, "-m", "spm", *words],
             cwd=folder or self.root,
-            env=environment,
+            env=self.environment | dict(settings or {}),
             capture_output=True,
             text=True,
             timeout=COMMAND_SECONDS,
@@ -95,16 +97,20 @@ class Stage:
         if done.returncode != expect:
             raise ClaimFailed(
                 f"`spm {' '.join(words)}` ended with {done.returncode}, not {expect}: "
-                f"{done.stderr.strip()[-500:]}"
+                f"{(done.stderr or done.stdout).strip()[-SHOWN_CHARACTERS:]}"
             )
         return done.stdout
 
     def document(
-        self, *words: str, folder: Path | None = None, show: bool = False
-    ) -> dict[str, object]:
+        self,
+        *words: str,
+        folder: Path | None = None,
+        show: bool = False,
+        settings: Mapping[str, str] | None = None,
+    ) -> Any:
         """Run one command with ``--json`` and return the document it prints."""
-        text = self.spm(*words, "--json", folder=folder, show=show)
-        return cast("dict[str, object]", json.loads(text))
+        text = self.spm(*words, "--json", folder=folder, show=show, settings=settings)
+        return json.loads(text)
 
 
 def _show(text: str) -> None:
@@ -141,7 +147,8 @@ def stage(keep: str | None) -> Generator[Stage]:
             ) from error
     else:
         root = Path(tempfile.mkdtemp(prefix="spm-demo-"))
-    (root / "home").mkdir()
+    for name in ("home", "tmp"):
+        (root / name).mkdir()
     try:
         yield Stage(root)
     finally:
@@ -188,18 +195,38 @@ def registry(on: Stage) -> Generator[str]:
     finally:
         watchdog.cancel()
         server.terminate()
-        server.wait(timeout=COMMAND_SECONDS)
+        try:
+            server.wait(timeout=COMMAND_SECONDS)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
         stream.close()
 
 
-def digests(folders: Sequence[Path]) -> dict[str, str]:
-    """BLAKE3 of every file below ``folders``, by path; links are followed."""
-    from spm_spec.digests import blob_digest
-
-    found: dict[str, str] = {}
-    for folder in folders:
+def installed_files(skills: Path) -> dict[str, Path]:
+    """Every file of the skills linked below ``skills``, by skill, version and path."""
+    found: dict[str, Path] = {}
+    for folder in sorted(path for path in skills.glob("*/*") if path.is_dir()):
         for parent, _, names in os.walk(folder, followlinks=True):
             for name in names:
                 path = Path(parent, name)
-                found[str(path.relative_to(folder))] = str(blob_digest(path.read_bytes()))
+                found[str(path.relative_to(skills))] = path
     return found
+
+
+def digests(files: Mapping[str, Path]) -> dict[str, str]:
+    """BLAKE3 of each of ``files``."""
+    from spm_spec.digests import blob_digest
+
+    return {name: str(blob_digest(path.read_bytes())) for name, path in files.items()}
+
+
+def bytes_named(files: Iterable[Path]) -> int:
+    """What ``files`` add up to, one by one."""
+    return sum(path.stat().st_size for path in files)
+
+
+def bytes_held(files: Iterable[Path]) -> int:
+    """What ``files`` take on the disk, where one file may have many names."""
+    found = (path.stat() for path in files)
+    return sum({(each.st_dev, each.st_ino): each.st_size for each in found}.values())

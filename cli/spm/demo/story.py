@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
-import socket
-import threading
-from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, cast
 
 from spm import console
-from spm.demo.stage import ClaimFailed, Stage, digests, registry, stage
-from spm_spec.errors import EXIT_DONE, EXIT_NO, SpmError
-
-if TYPE_CHECKING:
-    from collections.abc import Generator
+from spm.demo.listener import answers, listener
+from spm.demo.stage import (
+    ClaimFailed,
+    Stage,
+    bytes_held,
+    bytes_named,
+    digests,
+    installed_files,
+    registry,
+    remove,
+    stage,
+)
+from spm_spec.errors import EXIT_DONE, EXIT_MISTAKE, EXIT_NO, SpmError
 
 EXAMPLES = (
     "changelog-writer",
@@ -27,33 +31,36 @@ EXAMPLES = (
     "link-checker",
     "pretend-helper",
 )
-FRAMEWORKS = ("claude", "openai", "google")
+FRAMEWORKS = {"claude": "input_schema", "openai": "strict", "google": "parameters"}
+"""For each framework a key that its tools have and the others' have not in that place."""
 SALES = "region,amount\nnorth,120\nsouth,80\nnorth,60\n"
 
 
 def tell(keep: str | None) -> int:
     """Play the story; returns an exit code."""
     started = monotonic()
+    root = None
     try:
         with stage(keep) as on:
-            claims = _play(on)
+            root = on.root
+            _play(on)
+        if keep is None and root.exists():
+            raise ClaimFailed(f"`{root}` was left behind")
     except SpmError as error:
         console.complain(error)
         return EXIT_NO
-    if keep is None and on.root.exists():
-        console.complain(ClaimFailed(f"`{on.root}` was left behind"))
-        return EXIT_NO
+    left = f"its folder is `{keep}`" if keep else "nothing was left behind"
     console.put("")
-    console.put(f"{claims} claims held, {monotonic() - started:.0f} s; nothing was left behind")
+    console.put(f"{on.claims} claims held, {monotonic() - started:.0f} s; {left}")
     return EXIT_DONE
 
 
-def _play(on: Stage) -> int:
+def _play(on: Stage) -> None:
     examples = _examples()
     on.chapter("1. A registry, from one folder")
     token = on.spm("registry", "token", "create", "--data", "registry", "ada", show=False).strip()
     with registry(on) as url:
-        on.tell(f"it listens on {url}")
+        on.claim(f"it answers at {url}", answers(url))
         _publish(on, examples, url, token)
         _search(on, url)
         first, second = _install(on, url)
@@ -61,11 +68,9 @@ def _play(on: Stage) -> int:
         _reinstall(on, first, second)
         _call(on, first)
         _shapes(on, first)
-        _over_ask(on, second)
-    on.chapter("9. The registry is gone; what is locked still installs")
-    on.spm("install", "--frozen", "--offline", folder=first)
+    _offline(on, first, url)
+    _over_ask(on, second)
     _attack(on, second)
-    return on.claims
 
 
 def _examples() -> Path:
@@ -76,21 +81,30 @@ def _examples() -> Path:
 
 def _publish(on: Stage, examples: Path, url: str, token: str) -> None:
     on.chapter("2. Eight skills are checked, packed and published")
-    on.spm("check", str(examples), show=False)
-    on.claim("all eight may be published", held=True)
+    checked = on.spm("check", str(examples)).splitlines()
+    wanted = [f"{examples / name}: may be published" for name in sorted(EXAMPLES)]
+    on.claim(
+        f"all {len(EXAMPLES)} may be published, without a single warning",
+        checked == wanted,
+        "\n".join(sorted(set(checked) - set(wanted))),
+    )
     for name in EXAMPLES:
-        on.spm("publish", str(examples / name), "--registry", url, token=token)
-    on.spm("publish", str(examples / "table-core"), "--registry", url, expect=3, show=False)
-    on.claim("without a token nothing is published", held=True)
+        where = ("--registry", url)
+        on.spm("publish", str(examples / name), *where, settings={"SPM_TOKEN": token})
+    on.spm("new", "uninvited", show=False)
+    on.spm("check", "uninvited", show=False)
+    on.spm("publish", "uninvited", "--registry", url, expect=EXIT_MISTAKE, show=False)
+    page = on.document("search", "--registry", url)
+    names = sorted(skill["name"] for skill in page["skills"])
+    on.claim("without a token nothing is published", names == sorted(EXAMPLES), names)
 
 
 def _search(on: Stage, url: str) -> None:
     on.chapter("3. Search")
-    on.spm("search", "table", "--registry", url)
-    page = on.document("search", "table", "--registry", url)
-    skills = cast("list[dict[str, object]]", page["skills"])
-    names = {str(skill["name"]) for skill in skills}
-    on.claim("the search finds the table skills", "table-report" in names, names)
+    found = on.spm("search", "table", "--registry", url)
+    names = {line.split()[0] for line in found.splitlines()}
+    expected = {name for name in EXAMPLES if name.startswith("table-")}
+    on.claim("the search finds the table skills and no other", names == expected, names)
 
 
 def _install(on: Stage, url: str) -> tuple[Path, Path]:
@@ -105,125 +119,127 @@ def _install(on: Stage, url: str) -> tuple[Path, Path]:
         on.spm("init", "--registry", url, folder=project, show=False)
         on.spm("add", *names, folder=project)
     on.spm("tree", folder=projects[0])
-    lock = (projects[0] / "skills.lock").read_text(encoding="utf-8")
+    skills = on.document("tree", folder=projects[0])
+    chosen = [
+        need["version"]
+        for skill in skills
+        for need in skill["needs"]
+        if need["name"] == "table-core"
+    ]
     on.claim(
         "both sides of the diamond share one table-core",
-        lock.count('name = "table-core"') == 1,
-        lock,
+        len(chosen) == 2 and len(set(chosen)) == 1,  # noqa: PLR2004
+        chosen,
     )
     return projects
 
 
 def _share(on: Stage, first: Path, second: Path) -> None:
     on.chapter("5. What two projects share is on the disk once")
-    files = [
-        Path(on.spm("path", "table-core", folder=project, show=False).strip()) / "SKILL.md"
-        for project in (first, second)
-    ]
-    on.claim("the same file in both projects is the same inode", files[0].samefile(files[1]))
+    projects = [installed_files(_skills(project)) for project in (first, second)]
+    shared = sorted(set(projects[0]) & set(projects[1]))
+    same = [name for name in shared if projects[0][name].samefile(projects[1][name])]
+    on.claim(f"all {len(shared)} files that both have are the same files", same == shared != [])
+    every = [path for project in projects for path in project.values()]
+    named, held = bytes_named(every), bytes_held(every)
+    on.claim(
+        f"the skills of both projects add up to {named} bytes, of which the disk holds {held}",
+        held < named,
+    )
+    size = on.document("store", "size")
+    on.claim("the store holds these bytes and no others", size["bytes"] == held, size)
     report = on.document("install", "--force", folder=second)
-    on.claim("nothing was downloaded twice", report["downloaded"] == 0, report)
-    on.spm("store", "size")
+    on.claim("nothing is downloaded twice", report["downloaded"] == 0, report)
+
+
+def _skills(project: Path) -> Path:
+    return project / ".roundtable" / "skills"
 
 
 def _reinstall(on: Stage, first: Path, second: Path) -> None:
     on.chapter("6. Everything is wiped and installed again from the locks")
-    from spm.demo.stage import remove
-
-    skills = [project / ".roundtable" / "skills" for project in (first, second)]
-    locks = [(project / "skills.lock").read_bytes() for project in (first, second)]
-    before = [_skill_digests(folder) for folder in skills]
-    for folder in (*skills, on.root / "data"):
+    projects = (first, second)
+    locks = [(project / "skills.lock").read_bytes() for project in projects]
+    before = [digests(installed_files(_skills(project))) for project in projects]
+    for folder in (*map(_skills, projects), on.root / "data", on.root / "cache"):
         remove(folder)
-    for project in (first, second):
+    for project in projects:
         on.spm("install", "--frozen", folder=project)
-    after = [_skill_digests(folder) for folder in skills]
+    after = [digests(installed_files(_skills(project))) for project in projects]
     count = sum(map(len, after))
     on.claim(f"all {count} files are back, byte for byte", before == after and count > 0)
-    unchanged = [(project / "skills.lock").read_bytes() for project in (first, second)]
+    unchanged = [(project / "skills.lock").read_bytes() for project in projects]
     on.claim("the locks did not change", locks == unchanged)
-
-
-def _skill_digests(skills: Path) -> dict[str, str]:
-    folders = sorted(path for path in skills.glob("*/*") if path.is_dir())
-    found: dict[str, str] = {}
-    for folder in folders:
-        for path, digest in digests([folder]).items():
-            found[f"{folder.parent.name}/{folder.name}/{path}"] = digest
-    return found
 
 
 def _call(on: Stage, project: Path) -> None:
     on.chapter("7. A tool is called, in the sandbox")
     arguments = json.dumps({"csv": SALES, "column": "amount"})
-    on.spm("call", "table-stats", "describe", arguments, folder=project)
-    result = on.document("call", "table-stats", "describe", arguments, folder=project)
-    answer = cast("dict[str, object]", result["result"])
-    on.claim("the three rows were counted", answer.get("count") == 3, answer)  # noqa: PLR2004
-    on.claim(f"the sandbox was of tier {result['tier']}", result["tier"] != "none")
+    answer = on.document("call", "table-stats", "describe", arguments, folder=project, show=True)
+    on.claim("three rows were counted, 260 in all", _counted(answer["result"]), answer)
+    on.claim(f"the sandbox was of tier {answer['tier']}", answer["tier"] in {"strong", "landlock"})
+
+
+def _counted(result: dict[str, object]) -> bool:
+    return (result["count"], result["sum"]) == (3, 260)
 
 
 def _shapes(on: Stage, project: Path) -> None:
     on.chapter("8. One skill, three frameworks")
-    keys = {"claude": "input_schema", "openai": "strict", "google": "parameters"}
-    for framework in FRAMEWORKS:
+    for framework, key in FRAMEWORKS.items():
         on.spm("load", "table-stats", "--for", framework, folder=project)
         shape = on.document("load", "table-stats", "--for", framework, folder=project)
-        tools = cast("list[dict[str, object]]", shape["tools"])
-        fits = bool(tools) and any(key.startswith(keys[framework]) for key in tools[0])
-        on.claim(f"{framework} gets tools in its own shape", fits, tools)
+        tools = shape["tools"]
+        fits = bool(tools) and all(key in tool for tool in tools)
+        on.claim(f"{framework} gets {len(tools)} tools in its own shape", fits, tools)
+
+
+def _offline(on: Stage, project: Path, url: str) -> None:
+    on.chapter("9. The registry is gone; what is locked still installs")
+    on.claim(f"nobody answers at {url} any more", not answers(url))
+    before = digests(installed_files(_skills(project)))
+    remove(_skills(project))
+    on.spm("install", "--frozen", "--offline", folder=project)
+    after = digests(installed_files(_skills(project)))
+    on.claim(f"all {len(after)} files are back", after == before and bool(after))
 
 
 def _over_ask(on: Stage, project: Path) -> None:
-    on.tell("")
-    on.tell("link-checker asks for the network; nobody granted it")
+    on.chapter("10. A skill asks for more than it is granted")
     report = on.document("install", "--force", folder=project)
-    warnings = cast("list[str]", report["warnings"])
-    on.claim(
-        "the install says what link-checker asks for and is not granted",
-        any("link-checker" in warning for warning in warnings),
-        warnings,
-    )
+    warnings = [warning for warning in report["warnings"] if "`link-checker`" in warning]
+    for warning in warnings:
+        on.tell(console.printable(warning))
+    on.claim("the install says so", any("network" in warning for warning in warnings), report)
+    with listener() as outside:
+        arguments = json.dumps({"addresses": [f"https://127.0.0.1:{outside.port}/"]})
+        answer = on.document("call", "link-checker", "check", arguments, folder=project)
+    verdict = answer["result"][0]
+    on.tell(console.printable(f"link-checker: {verdict['verdict']}, {verdict['reason']}"))
+    on.claim("it runs, without the network", verdict["verdict"] == "unknown", answer)
+    on.claim("nothing reached the address it was to check", outside.reached == 0)
 
 
 def _attack(on: Stage, project: Path) -> None:
-    on.chapter("10. A skill attacks, and is refused")
+    on.chapter("11. A skill attacks, and is refused")
     secret = on.root / "home" / ".ssh" / "id_ed25519"
-    secret.parent.mkdir(exist_ok=True)
+    secret.parent.mkdir()
     secret.write_text("a secret of the demo\n", encoding="utf-8")
-    with _listener() as port:
-        arguments = json.dumps({"secret": str(secret), "port": port})
-        result = on.document("call", "pretend-helper", "help", arguments, folder=project)
-    report = cast("dict[str, list[dict[str, object]]]", result["result"])
-    attempts = report["attempts"]
+    with listener() as outside:
+        arguments = json.dumps({"secret": str(secret), "port": outside.port})
+        answer = on.document(
+            *("call", "pretend-helper", "help", arguments),
+            folder=project,
+            settings={"DEMO_SECRET": "in the environment of who calls"},
+        )
+    attempts = answer["result"]["attempts"]
     for attempt in attempts:
         verdict = "succeeded" if attempt["succeeded"] else "refused"
-        on.tell(f"{attempt['name']}: {verdict}")
+        on.tell(console.printable(f"{attempt['name']}: {verdict} ({attempt['detail']})"))
     hits = [attempt for attempt in attempts if attempt["succeeded"]]
     on.claim(f"{len(attempts)} attempts, none succeeded", bool(attempts) and not hits, hits)
-    verified = on.spm("store", "verify", show=False)
-    on.claim("the store is as it was", not verified.strip(), verified)
-
-
-@contextmanager
-def _listener() -> Generator[int]:
-    """A port on loopback that would answer the attack, if it got out."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        server.settimeout(0.2)
-        stopped = threading.Event()
-
-        def accept() -> None:
-            while not stopped.is_set():
-                try:
-                    connection, _ = server.accept()
-                except TimeoutError:
-                    continue
-                connection.close()
-
-        thread = threading.Thread(target=accept)
-        thread.start()
-        try:
-            yield cast("int", server.getsockname()[1])
-        finally:
-            stopped.set()
-            thread.join()
+    on.claim("no connection came out of the sandbox", outside.reached == 0)
+    beside = [path.name for path in secret.parent.iterdir()]
+    on.claim("nothing was written beside the secret", beside == [secret.name], beside)
+    damaged = on.document("store", "verify")
+    on.claim("the store is as it was", damaged == [], damaged)
