@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from spm.linking import Links, listed_skills, version_text
 from spm.matching import check_names
-from spm.project import replace_text, staged_text
+from spm.project import remove_leftovers, replace_text, staged_text
 from spm_spec.errors import AnswerIsNo, SpmError
 from spm_spec.installed import Installed, InstalledSkill, render_installed
 from spm_spec.sources import PathSource
@@ -159,6 +159,7 @@ def remember(project: Project, manifest: Manifest, lock: Lock, reach: Reach) -> 
         texts = project.manifest_path.read_bytes(), project.lock_path.read_bytes()
         path = reach.places.compiled / key_of(*texts)
         if not path.exists():
+            remove_leftovers(path)
             replace_text(path, CompiledLock(links, index).text())
 
 

@@ -130,7 +130,8 @@ class Project:
                     break
                 except BlockingIOError:
                     await sleep(TURN_SECONDS)
-            for path in (self.manifest_path, self.lock_path, self.index_path):
+            metadata = self.skills_folder / ".cache" / "registry-metadata.json"
+            for path in (self.manifest_path, self.lock_path, self.index_path, metadata):
                 remove_leftovers(path)
             yield
         finally:
@@ -205,7 +206,8 @@ def _writing(path: Path) -> Generator[None]:
 def remove_leftovers(path: Path) -> None:
     """Remove what `replace_text` left beside ``path`` when its process was killed.
 
-    Only whoever holds the project may, for then nobody else is writing.
+    Only whoever holds the project may, for then nobody else is writing; and for a
+    cache, where a text that gets lost is no failure.
     """
     for left in path.parent.glob(f".{path.name}.[0-9]*.new"):
         left.unlink(missing_ok=True)
