@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from spm.packing import pack_folder
 from tests.support.program import Program, snapshot, write_skill
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def _publish(program: Program, registry: RunningRegistry, folder: Path) -> None:
 
 
 @pytest.fixture
-def diamond(program: Program, registry: RunningRegistry, tmp_path: Path) -> str:
+def diamond(registry: RunningRegistry, tmp_path: Path) -> str:
     """Publish top -> left, right -> bottom, with two versions of bottom; return the URL."""
     skills = tmp_path / "skills"
     for folder in (
@@ -33,7 +34,7 @@ def diamond(program: Program, registry: RunningRegistry, tmp_path: Path) -> str:
         write_skill(skills, "right", needs={"bottom": ">=1.2"}),
         write_skill(skills, "top", needs={"left": "*", "right": "*"}),
     ):
-        _publish(program, registry, folder)
+        registry.publish(pack_folder(folder).archive)
     return registry.url
 
 
