@@ -108,6 +108,8 @@ def demo(
 
     Exits non-zero if anything it claims did not happen.
     """
+    from spm.commands.serving import need_registry_extra
     from spm.demo.story import tell
 
+    need_registry_extra()
     return tell(keep or None)

@@ -44,7 +44,7 @@ def serve(
 
     Example: spm registry serve --data ./registry
     """
-    _needs_registry_extra()
+    need_registry_extra()
     from spm_registry.server.run import serve as serve_registry
 
     serve_registry(
@@ -60,7 +60,7 @@ def token_create(
     account: Annotated[str, typer.Argument(help="Who may publish with it.")], data: DataOption
 ) -> None:
     """Make a token and print it once; only its hash is kept."""
-    _needs_registry_extra()
+    need_registry_extra()
     from spm_registry.server.tokens import create
 
     console.put(create(Path(data), account))
@@ -69,7 +69,7 @@ def token_create(
 
 def token_list(data: DataOption, as_json: AsJson = False) -> None:
     """List who holds tokens, never the tokens."""
-    _needs_registry_extra()
+    need_registry_extra()
     from spm_registry.server.tokens import listing
 
     rows = listing(Path(data))
@@ -84,14 +84,15 @@ def token_revoke(
     data: DataOption,
 ) -> None:
     """Revoke a token; it stops working at once."""
-    _needs_registry_extra()
+    need_registry_extra()
     from spm_registry.server.tokens import revoke
 
     revoke(Path(data), identifier)
     console.talk(f"revoked {identifier}")
 
 
-def _needs_registry_extra() -> None:
+def need_registry_extra() -> None:
+    """Refuse, with what to install, where only the client is installed."""
     from importlib.util import find_spec
 
     missing = [name for name in ("sqlalchemy", "aiosqlite") if find_spec(name) is None]
