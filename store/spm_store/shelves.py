@@ -7,7 +7,8 @@ several times what a link costs, so the store keeps it instead, beside the trees
 
 and the project's ``NAME`` is one symlink to the shelf. A shelf says nothing that its
 tree and the project's lock do not say: it is made when first linked, repaired when
-wrong, and goes with its tree.
+wrong, and goes with its tree. It is read-only, because what a person removes or makes
+in `NAME/` of one project would be removed or made for all.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ import os
 from typing import TYPE_CHECKING
 
 from spm_store.errors import storing
+from spm_store.leases import random_name
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 SHELVES = "shelves"
+_ATTEMPTS = 20
+"""Others who shelve the same tree now make the shelf read-only again in between."""
 
 
 def shelf_path(tree: Path) -> Path:
@@ -42,12 +46,26 @@ def shelve(tree: Path, version: str) -> Path:
     with storing(place):
         if _target_of(place) != target:
             os.makedirs(shelf, exist_ok=True)
-            new = f"{place}.{os.getpid()}.new"
-            if os.path.lexists(new):
-                os.unlink(new)
-            os.symlink(target, new)
-            os.replace(new, place)
+            _put(place, target, f"{shelf.parent.parent}/trash")
     return shelf
+
+
+def _put(place: str, target: str, trash: str) -> None:
+    """Make ``place`` a link to ``target``; what else stands there goes to the trash."""
+    shelf = os.path.dirname(place)
+    for attempt in range(1, _ATTEMPTS + 1):
+        new = f"{trash}/{random_name()}"  # where it is swept up if this is interrupted
+        try:
+            os.symlink(target, new)
+            os.chmod(shelf, 0o755)  # noqa: S103  # readable as the whole store is
+            if os.path.isdir(place) and not os.path.islink(place):
+                os.rename(place, f"{trash}/{random_name()}")
+            os.replace(new, place)
+            break
+        except (FileNotFoundError, PermissionError):
+            if attempt == _ATTEMPTS:
+                raise
+    os.chmod(shelf, 0o555)  # noqa: S103  # readable as the whole store is
 
 
 def _target_of(place: str) -> str | None:
