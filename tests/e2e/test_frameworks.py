@@ -23,6 +23,8 @@ from tests.support.sandbox_host import require_sandbox
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+pytestmark = pytest.mark.needs("sandbox")
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 CSV = "region,amount\nnorth,120\nsouth,80\nnorth,60\n"
 CHOSEN = "region,amount\nnorth,120\nnorth,60\n"
