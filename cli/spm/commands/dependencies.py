@@ -82,7 +82,10 @@ def remove(
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Drop skills, and whatever only they needed."""
+    """Drop skills, and whatever only they needed.
+
+    Example: spm remove csv-tools
+    """
     from asyncio import run
 
     from spm.manager import SkillManager
@@ -98,6 +101,8 @@ def lock(
     """Write skills.lock without installing.
 
     What the lock already pins stays as it is while it still fits; `spm update` moves it.
+
+    Example: spm lock --json
     """
     from asyncio import run
 
@@ -145,7 +150,10 @@ def update(
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
-    """Move skills to the newest versions that fit."""
+    """Move skills to the newest versions that fit.
+
+    Example: spm update csv-tools
+    """
     from asyncio import run
 
     from spm.manager import SkillManager
@@ -173,14 +181,20 @@ def _report(report: InstallReport, *, as_json: bool) -> None:
 
 
 def list_installed(as_json: AsJson = False) -> None:
-    """List the skills installed in this project."""
+    """List the skills installed in this project.
+
+    Example: spm list --json
+    """
     from spm.listing import put_installed
 
     put_installed(as_json=as_json)
 
 
 def tree(as_json: AsJson = False) -> None:
-    """Show which skill needs which, as skills.lock has it."""
+    """Show which skill needs which, as skills.lock has it.
+
+    Example: spm -C my-project tree
+    """
     from spm.listing import draw_tree, locked_skills
     from spm.project import Project
 
@@ -194,6 +208,7 @@ def tree(as_json: AsJson = False) -> None:
 
 def path(
     name: Annotated[str, typer.Argument(help="An installed skill.")],
+    as_json: AsJson = False,
 ) -> None:
     """Print the folder of an installed skill.
 
@@ -201,4 +216,8 @@ def path(
     """
     from spm.listing import path_of
 
-    console.put(str(path_of(name)))
+    found = path_of(name)
+    if as_json:
+        console.put_document({"name": name, "version": found.name, "path": str(found)})
+    else:
+        console.put(str(found))

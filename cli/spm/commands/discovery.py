@@ -85,7 +85,10 @@ def info(
 
 
 def tags(registry: RegistryOption = "", as_json: AsJson = False) -> None:
-    """List the tags in use, the most used first."""
+    """List the tags in use, the most used first.
+
+    Example: spm tags --registry http://127.0.0.1:8080
+    """
     from asyncio import run
 
     from spm.manager import SkillManager

@@ -107,6 +107,8 @@ def demo(
     Everything happens on loopback, in a folder that is removed afterwards.
 
     Exits non-zero if anything it claims did not happen.
+
+    Example: spm demo --keep story
     """
     from spm.commands.serving import need_registry_extra
     from spm.demo.story import tell

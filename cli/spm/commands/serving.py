@@ -18,10 +18,16 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this group to ``app``."""
-    registry = typer.Typer(help="Run a registry.", no_args_is_help=True, rich_markup_mode=None)
+    registry = typer.Typer(
+        help="Run a registry.\n\nExample: spm registry serve --data ./registry",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+    )
     registry.command("serve")(serve)
     token = typer.Typer(
-        help="Tokens that may publish.", no_args_is_help=True, rich_markup_mode=None
+        help="Tokens that may publish.\n\nExample: spm registry token create ada --data ./registry",
+        no_args_is_help=True,
+        rich_markup_mode=None,
     )
     token.command("create")(token_create)
     token.command("list")(token_list)
@@ -57,18 +63,30 @@ def serve(
 
 
 def token_create(
-    account: Annotated[str, typer.Argument(help="Who may publish with it.")], data: DataOption
+    account: Annotated[str, typer.Argument(help="Who may publish with it.")],
+    data: DataOption,
+    as_json: AsJson = False,
 ) -> None:
-    """Make a token and print it once; only its hash is kept."""
+    """Make a token and print it once; only its hash is kept.
+
+    Example: spm registry token create ada --data ./registry
+    """
     need_registry_extra()
     from spm_registry.server.tokens import create
 
-    console.put(create(Path(data), account))
+    token = create(Path(data), account)
+    if as_json:
+        console.put_document({"account": account, "token": token})
+    else:
+        console.put(token)
     console.talk("keep it: it is not shown again; publishers put it into SPM_TOKEN")
 
 
 def token_list(data: DataOption, as_json: AsJson = False) -> None:
-    """List who holds tokens, never the tokens."""
+    """List who holds tokens, never the tokens.
+
+    Example: spm registry token list --data ./registry
+    """
     need_registry_extra()
     from spm_registry.server.tokens import listing
 
@@ -83,7 +101,10 @@ def token_revoke(
     identifier: Annotated[str, typer.Argument(help="As `spm registry token list` shows it.")],
     data: DataOption,
 ) -> None:
-    """Revoke a token; it stops working at once."""
+    """Revoke a token; it stops working at once.
+
+    Example: spm registry token revoke 3f0c9a1e42 --data ./registry
+    """
     need_registry_extra()
     from spm_registry.server.tokens import revoke
 

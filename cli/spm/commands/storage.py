@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from spm import console
 from spm_spec.errors import EXIT_DONE, EXIT_NO
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
@@ -16,7 +19,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on
 def register(app: typer.Typer) -> None:
     """Add the commands of this group to ``app``."""
     store = typer.Typer(
-        help="The store every project on this machine shares.",
+        help="The store every project on this machine shares.\n\nExample: spm store verify",
         no_args_is_help=True,
         rich_markup_mode=None,
     )
@@ -26,7 +29,7 @@ def register(app: typer.Typer) -> None:
     store.command("verify")(store_verify)
     app.add_typer(store, name="store")
     cache = typer.Typer(
-        help="What can be fetched again: metadata and git mirrors.",
+        help="What can be fetched again: metadata and git mirrors.\n\nExample: spm cache clear",
         no_args_is_help=True,
         rich_markup_mode=None,
     )
@@ -36,15 +39,28 @@ def register(app: typer.Typer) -> None:
     app.add_typer(cache, name="cache")
 
 
-def store_path() -> None:
-    """Print the store's folder."""
+def store_path(as_json: AsJson = False) -> None:
+    """Print the store's folder.
+
+    Example: du -sh "$(spm store path)"
+    """
     from spm.places import places_from
 
-    console.put(str(places_from(os.environ).store))
+    _put_path(places_from(os.environ).store, as_json=as_json)
+
+
+def _put_path(path: Path, *, as_json: bool) -> None:
+    if as_json:
+        console.put_document({"path": str(path)})
+    else:
+        console.put(str(path))
 
 
 def store_list(as_json: AsJson = False) -> None:
-    """List the trees in the store."""
+    """List the trees in the store.
+
+    Example: spm store list --json
+    """
     from spm.storage import open_store
 
     trees = sorted(open_store(os.environ).trees(), key=lambda tree: (tree.name, str(tree.digest)))
@@ -66,7 +82,10 @@ def store_list(as_json: AsJson = False) -> None:
 
 
 def store_size(as_json: AsJson = False) -> None:
-    """Say what the store holds and what sharing saves."""
+    """Say what the store holds and what sharing saves.
+
+    Example: spm store size --json
+    """
     from spm.storage import open_store
 
     size = open_store(os.environ).size()
@@ -82,11 +101,14 @@ def store_size(as_json: AsJson = False) -> None:
         return
     trees, blobs = console.counted(size.trees, "tree"), console.counted(size.blobs, "blob")
     console.put(f"{trees}, {blobs}, {size.bytes} bytes")
-    console.talk(f"sharing saves {size.bytes_saved} bytes")
+    console.talk(f"equal files of different trees are kept once: {size.bytes_saved} bytes saved")
 
 
 def store_verify(as_json: AsJson = False) -> int:
-    """Hash everything in the store again; exit code 1 if something is damaged."""
+    """Hash everything in the store again; exit code 1 if something is damaged.
+
+    Example: spm store verify --json
+    """
     from spm.storage import verify_store
 
     damages = verify_store(os.environ)
@@ -104,15 +126,21 @@ def store_verify(as_json: AsJson = False) -> int:
     return EXIT_NO if damages else EXIT_DONE
 
 
-def cache_path() -> None:
-    """Print the cache's folder."""
+def cache_path(as_json: AsJson = False) -> None:
+    """Print the cache's folder.
+
+    Example: ls "$(spm cache path)"
+    """
     from spm.places import places_from
 
-    console.put(str(places_from(os.environ).cache))
+    _put_path(places_from(os.environ).cache, as_json=as_json)
 
 
 def cache_size(as_json: AsJson = False) -> None:
-    """Say how much the cache holds."""
+    """Say how much the cache holds.
+
+    Example: spm cache size --json
+    """
     from spm.places import places_from
     from spm.storage import cache_bytes
 
@@ -123,9 +151,16 @@ def cache_size(as_json: AsJson = False) -> None:
         console.put(f"{count} bytes")
 
 
-def cache_clear() -> None:
-    """Remove everything that can be fetched again; the store stays."""
+def cache_clear(as_json: AsJson = False) -> None:
+    """Remove everything that can be fetched again; the store stays.
+
+    Example: spm cache clear
+    """
     from spm.places import places_from
     from spm.storage import clear_cache
 
-    console.talk(f"removed {clear_cache(places_from(os.environ))} bytes")
+    removed = clear_cache(places_from(os.environ))
+    if as_json:
+        console.put_document({"bytes": removed})
+    else:
+        console.talk(f"removed {removed} bytes")
