@@ -102,9 +102,9 @@ def _everywhere(
 def run(words: Sequence[str], program_name: str) -> int:
     """Run one command line; every way it can end is an exit code."""
     reconfigure = getattr(sys.stdout, "reconfigure", None)
-    if reconfigure is not None:  # an encoding that lacks a character is no reason to fail
-        reconfigure(errors="backslashreplace")
     try:
+        if reconfigure is not None:  # an encoding that lacks a character is no reason to fail
+            reconfigure(errors="backslashreplace")
         return _obey(words, program_name)
     except BrokenPipeError:
         # The reader has seen enough; leave without a second complaint at exit.
