@@ -58,8 +58,8 @@ class LimitExceeded(SpmError):
         """Name the limit by its field in the policy, and its amount in that field's unit."""
         words = limit.replace("_", " ")
         super().__init__(
-            f"tool `{tool}` was stopped at its limit: {words} {amount:g}",
-            hint=f"the skill's `permissions` and the project's grant set `limits`: {words}",
+            f"tool `{tool}` was stopped at its limit: {words} {amount:.15g}",
+            hint="it is set by `limits` in the skill's `permissions` and in what the project grants",
         )
         self.tool, self.limit, self.amount = tool, limit, amount
 

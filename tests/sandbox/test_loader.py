@@ -553,6 +553,17 @@ def test_a_call_is_stopped_at_its_wall_time(call: Caller) -> None:
     assert time.monotonic() - began < 20
 
 
+def test_a_limit_in_bytes_is_named_to_the_byte(call: Caller) -> None:
+    error = call.limited("prints_for_ever", output_bytes=8 * MIB)
+
+    assert error.message == (
+        "tool `prints_for_ever` was stopped at its limit: output bytes 8388608"
+    )
+    assert error.hint == (
+        "it is set by `limits` in the skill's `permissions` and in what the project grants"
+    )
+
+
 def test_a_timeout_of_the_caller_is_a_wall_time(call: Caller, skill: Path) -> None:
     with pytest.raises(LimitExceeded, match=r"wall seconds 0\.5"):
         call.loader.call(skill, python_tool("src/skill.py", "sleeps"), {}, Policy(), timeout=0.5)
