@@ -115,8 +115,10 @@ def test_an_add_that_is_interrupted_says_so_and_is_finished_by_the_same_command(
 
     run = program("add", "skill-0", folder=project)
 
-    assert (stopped.code, "Traceback" in stopped.err) in {(130, False), (0, False)}, stopped.err
-    if stopped.code:
+    # When all is done and Python itself is ending, the signal ends it without a word.
+    assert stopped.code in {130, 0, -signal.SIGINT}, stopped.err
+    assert "Traceback" not in stopped.err
+    if stopped.code == 130:
         assert stopped.err == "error: interrupted\nhint: run the same command again to finish\n"
     assert_whole(program, project, run)
 
