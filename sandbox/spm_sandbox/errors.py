@@ -59,7 +59,7 @@ class LimitExceeded(SpmError):
         words = limit.replace("_", " ")
         super().__init__(
             f"tool `{tool}` was stopped at its limit: {words} {amount:.15g}",
-            hint="it is set by `limits` in the skill's `permissions` and in what the project grants",
+            hint="it is set by `limits` in the skill's `permissions` and in the project's grant",
         )
         self.tool, self.limit, self.amount = tool, limit, amount
 

@@ -560,7 +560,7 @@ def test_a_limit_in_bytes_is_named_to_the_byte(call: Caller) -> None:
         "tool `prints_for_ever` was stopped at its limit: output bytes 8388608"
     )
     assert error.hint == (
-        "it is set by `limits` in the skill's `permissions` and in what the project grants"
+        "it is set by `limits` in the skill's `permissions` and in the project's grant"
     )
 
 
