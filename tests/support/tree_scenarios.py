@@ -40,6 +40,29 @@ TREES: dict[str, tuple[str, dict[str, str]]] = {
     ),
     "long-name": ("255 bytes", {"n" * 255: ""}),
     "deep": ("32 names", {"/".join("d" * 32): ""}),
+    "executable-twin": ("equal bytes, one executable", {"a": "x", "b*": "x"}),
+    "nothing-converted": (
+        "line ends, a byte order mark and NUL are bytes like others",
+        {"crlf.md": "a\r\nb\n", "mark.md": "\ufeffa", "zeros": "a\0b"},
+    ),
+    "utf-16-order": (
+        "bytes of UTF-8 sort otherwise than units of UTF-16",
+        {"\ufb01": "1", "\U0001f600": "2"},
+    ),
+    "short-name-forms": ("31 and 32 bytes are other forms of str", {"n" * 31: "", "m" * 32: ""}),
+    "fifteen-names": ("the longest short array", {f"{number:02}": "" for number in range(15)}),
+    "sixteen-names": ("the shortest long array", {f"{number:02}": "" for number in range(16)}),
+    "size-forms": (
+        "sizes at the ends of the forms of numbers",
+        {str(size): "x" * size for size in (127, 128, 255, 256)},
+    ),
+    "size-16-bits": ("a size of 32 bits", {"large.txt": "0123456789abcdef" * 4096}),
+    "one-chunk": ("1024 bytes, one chunk of BLAKE3", {"a": "c" * 1024}),
+    "two-chunks": ("1025 bytes, two chunks of BLAKE3", {"a": "c" * 1025}),
+    "chunk-tree": ("five chunks, a tree that leans", {"a": "0123456789" * 500}),
+    "case-apart": ("names collide in one directory alone", {"a/README": "", "b/readme": ""}),
+    "dots": ("dots that do not end a name", {"..a": "", "a..b": "", "...c/d": ""}),
+    "joiner": ("invisible, but no direction", {"a\u200db": "", "a\u00adb": ""}),
 }
 REFUSED: dict[str, tuple[str, list[str]]] = {
     "no-files": ("empty-tree", []),
