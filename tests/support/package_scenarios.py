@@ -127,6 +127,44 @@ def accepted_zip() -> list[Scenario]:
     ]
 
 
+def accepted_details() -> list[Scenario]:
+    """What differs from tool to tool and says nothing about a tree."""
+    group = tar_member("SKILL.md", TEXT, mode=b"0000660\0")
+    runnable = (FileEntry("SKILL.md", TEXT, executable=True),)
+    flat = (*HELLO, FileEntry("hello/notes.md", b"x"))
+    notes = tar_member("hello/notes.md", b"x")
+    accent = (*HELLO, FileEntry("é.md", b"x"))
+    accented = tar_member("é.md", b"x", magic=GNU)
+    gzip_named = b"\x1f\x8b\x08\x18" + bytes(4) + b"\x02\x03skill.tar\0comment\0"
+    named = gzip_named + tar_gz(SKILL)[10:]
+    lower, small = (FileEntry("skill.md", TEXT),), tar_member("hello/skill.md", TEXT)
+    run = ZipMember(b"scripts/run.sh", b"#!/bin/sh\n", mode=0o100755)
+    folders = (ZipMember(b"empty/", mode=0o040755), ZipMember(b"empty/below/", mode=0o040755))
+    utf8 = ZipMember("é.md".encode(), b"x", flags=0, made_by=19 << 8 | 20)
+    path = b"\x01" + zlib.crc32(b"SKILL.md").to_bytes(4, "little") + b"SKILL.md"
+    said_twice = ZipMember(b"SKILL.md", TEXT, extra=b"up" + len(path).to_bytes(2, "little") + path)
+    best = ZipMember(b"SKILL.md", TEXT, method=8, flags=0x0802)
+    return [
+        Scenario("tar-group-mode", "mode bits of others do not count", tar_gz(group), HELLO),
+        Scenario(
+            "tar-owner-executes",
+            "the owner's bit alone makes an executable",
+            tar_gz(tar_member("SKILL.md", TEXT, mode=b"0000700\0")),
+            runnable,
+        ),
+        Scenario("tar-not-wrapped", "a folder that is not all", tar_gz(SKILL, notes), flat),
+        Scenario("tar-gnu-utf-8", "GNU tar writes UTF-8 as it is", tar_gz(SKILL, accented), accent),
+        Scenario("tar-lower-case", "`skill.md` in one folder", tar_gz(small), lower),
+        Scenario("tar-reversed", "members in any order", tar_gz(RUN, SKILL), BOTH),
+        Scenario("gzip-named", "gzip with a name and a comment", named, HELLO),
+        Scenario("zip-executable", "modes of Unix", zip_archive(ZIP_SKILL, run), BOTH),
+        Scenario("zip-folders", "folders are nothing", zip_archive(*folders, ZIP_SKILL), HELLO),
+        Scenario("zip-mac-utf-8", "UTF-8 not announced", zip_archive(ZIP_SKILL, utf8), accent),
+        Scenario("zip-said-twice", "a Unicode path like the name", zip_archive(said_twice), HELLO),
+        Scenario("zip-best", "deflate at another level", zip_archive(best), HELLO),
+    ]
+
+
 def refused_tar() -> list[Scenario]:
     """Members and headers that no tree holds or two readers read differently."""
     members = {
@@ -328,7 +366,7 @@ def refused_zip() -> list[Scenario]:
 
 def all_scenarios() -> list[Scenario]:
     """Return every scenario; names are unique."""
-    accepted = written() + accepted_tar() + accepted_zip()
+    accepted = written() + accepted_tar() + accepted_zip() + accepted_details()
     return accepted + refused_tar() + refused_compression() + refused_zip()
 
 
