@@ -182,6 +182,26 @@ def test_remove_drops_what_nothing_else_needs(program: Program, diamond: str) ->
     assert names == ["bottom", "left"]
 
 
+def test_what_was_done_is_said_and_nothing_else(
+    program: Program, registry: RunningRegistry, tmp_path: Path
+) -> None:
+    _publish(program, registry, write_skill(tmp_path, "alone"))
+    project = program.project(manifest=_manifest(registry.url))
+
+    added = program("add", "alone", folder=project)
+    again = program("install", "--force", folder=project)
+    tree = (project / ".roundtable" / "skills" / "alone" / "1.0.0").resolve()
+    (tree / "SKILL.md").chmod(0o644)
+    (tree / "SKILL.md").write_text("damage")
+    repaired = program("install", "--force", folder=project)
+    removed = program("remove", "alone", folder=project)
+
+    assert added.err == "+ alone 1.0.0\ninstalled 1 skill (1 downloaded, 0 from the store)\n"
+    assert again.err == "everything is in place (1 skill)\n"
+    assert repaired.err == "stored 1 skill again\n"
+    assert removed.err == "- alone 1.0.0\nremoved 1 skill\n"
+
+
 def test_update_moves_what_the_lock_held_back(
     program: Program, registry: RunningRegistry, diamond: str, tmp_path: Path
 ) -> None:

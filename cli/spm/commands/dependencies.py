@@ -170,14 +170,16 @@ def _report(report: InstallReport, *, as_json: bool) -> None:
         console.talk(str(change))
     for warning in report.warnings:
         console.warn(warning)
-    if not report.linked and not report.unlinked:
-        console.talk(f"everything is in place ({console.counted(report.total, 'skill')})")
-        return
-    console.talk(
-        f"installed {console.counted(len(report.linked), 'skill')}"
-        f" ({report.downloaded} downloaded, {report.reused} from the store)"
-        + (f", removed {len(report.unlinked)}" if report.unlinked else "")
-    )
+    done: list[str] = []
+    if report.linked:
+        origin = f"{report.downloaded} downloaded, {report.reused} from the store"
+        done.append(f"installed {console.counted(len(report.linked), 'skill')} ({origin})")
+    elif report.downloaded:
+        done.append(f"stored {console.counted(report.downloaded, 'skill')} again")
+    if report.unlinked:
+        done.append(f"removed {console.counted(len(report.unlinked), 'skill')}")
+    in_place = f"everything is in place ({console.counted(report.total, 'skill')})"
+    console.talk(", ".join(done) or in_place)
 
 
 def list_installed(as_json: AsJson = False) -> None:
