@@ -1,4 +1,4 @@
-"""What `spm check` finds: for each skill folder, whether it loads and may be published."""
+"""What `spm check` finds: for each skill, whether it loads and may be published."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from spm_spec.errors import SpmError, UserMistake
+from spm_spec.package import read_package
 from spm_spec.skill import Problem, read_skill
 from spm_store.folder import read_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
+
+    from spm_spec.tree import FileEntry
 
 SKILL_FILES = ("SKILL.md", "skill.md", "Skill.md")
 MAX_DEPTH = 6
@@ -22,7 +25,7 @@ _PASSED_OVER = frozenset({"node_modules", "__pycache__"})
 
 @dataclass(frozen=True, slots=True)
 class CheckedSkill:
-    """One skill folder and everything there is to say about it."""
+    """One skill and everything there is to say about it."""
 
     path: str
     name: str | None
@@ -44,15 +47,18 @@ class CheckedSkill:
 def check_paths(paths: Iterable[Path]) -> list[CheckedSkill]:
     """Check every skill at or below ``paths``, in the order given, sorted below each.
 
+    A path may also be an archive, such as `spm pack` makes.
+
     Raises:
         UserMistake: a path does not exist, or holds no skill at all.
     """
     checked: list[CheckedSkill] = []
     for path in paths:
+        if path.is_file():
+            checked.append(check_archive(path))
+            continue
         if not path.is_dir():
-            raise UserMistake(
-                f"`{path}` is not a folder", hint="name the folder that holds SKILL.md"
-            )
+            raise UserMistake(f"there is no `{path}`", hint="name the folder that holds SKILL.md")
         found = [check_skill(folder) for folder in skills_below(path)]
         if not found:
             raise UserMistake(
@@ -68,20 +74,50 @@ def check_skill(folder: Path) -> CheckedSkill:
     try:
         files = read_folder(folder)
     except SpmError as error:
-        problem = Problem(
-            code="unreadable-folder",
-            severity="error",
-            blocks="load",
-            message=error.message,
-            file=".",
-            line=0,
-            hint=error.hint,
-        )
-        return CheckedSkill(str(folder), None, loads=False, publishable=False, problems=(problem,))
-    contents = {entry.path: entry.data for entry in files}
-    reading = read_skill(contents, folder=folder.resolve().name)
+        return _unreadable(folder, "unreadable-folder", error)
+    return _checked(folder, files, folder=folder.resolve().name)
+
+
+def check_archive(path: Path) -> CheckedSkill:
+    """Check the skill in one archive; what cannot even be read is a problem too."""
+    try:
+        files = read_package(read_archive(path), origin=path.name)
+    except SpmError as error:
+        return _unreadable(path, "unreadable-archive", error)
+    return _checked(path, files, folder=None)
+
+
+def read_archive(path: Path) -> bytes:
+    """The bytes of an archive that a registry would take.
+
+    Raises:
+        UserMistake: it is too large.
+    """
+    from spm_registry.wire import ARCHIVE_BYTES
+
+    size = path.stat().st_size
+    if size > ARCHIVE_BYTES:
+        raise UserMistake(f"`{path}` has {size} bytes, registries take at most {ARCHIVE_BYTES}")
+    return path.read_bytes()
+
+
+def _unreadable(path: Path, code: str, error: SpmError) -> CheckedSkill:
+    problem = Problem(
+        code=code,
+        severity="error",
+        blocks="load",
+        message=error.message,
+        file=".",
+        line=0,
+        hint=error.hint,
+    )
+    return CheckedSkill(str(path), None, loads=False, publishable=False, problems=(problem,))
+
+
+def _checked(path: Path, files: Sequence[FileEntry], *, folder: str | None) -> CheckedSkill:
+    reading = read_skill({entry.path: entry.data for entry in files}, folder=folder)
     return CheckedSkill(
-        path=str(folder),
+        path=str(path),
         name=str(reading.skill.name) if reading.skill else None,
         loads=reading.loads,
         publishable=reading.publishable,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from spm.checking import read_archive
 from spm.packing import pack_folder
-from spm_registry.wire import ARCHIVE_BYTES
 from spm_spec.errors import UserMistake
 from spm_spec.package import read_package
 from spm_spec.skill import read_skill
@@ -58,10 +58,7 @@ def _archive_of(path: Path, version: str) -> bytes:
         )
     if not path.is_file():
         raise UserMistake(f"`{path}` is neither a folder nor a file")
-    size = path.stat().st_size
-    if size > ARCHIVE_BYTES:
-        raise UserMistake(f"`{path}` has {size} bytes, registries take at most {ARCHIVE_BYTES}")
-    archive = path.read_bytes()
+    archive = read_archive(path)
     files = read_package(archive, origin=str(path))
     reading = read_skill({entry.path: entry.data for entry in files}, folder=None)
     if not reading.publishable:

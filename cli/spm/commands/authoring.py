@@ -50,7 +50,9 @@ def new(
 
 
 def check(
-    paths: Annotated[list[str], typer.Argument(help="Skill folders, or folders of skills.")],
+    paths: Annotated[
+        list[str], typer.Argument(help="Skill folders, folders of skills, or archives.")
+    ],
     as_json: AsJson = False,
 ) -> int:
     """Say whether skills load and may be published.
