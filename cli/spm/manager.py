@@ -177,8 +177,17 @@ class SkillManager:
                 text = without_requirement(text, name)
             return await Steps(project, self._reach, force=force).apply(text, unlocked=())
 
-    async def update(self, *names: str, force: bool = False) -> InstallReport:
-        """Move ``names``, or everything, to the newest versions that fit."""
+    async def update(
+        self,
+        *names: str,
+        registry: str | None = None,
+        force: bool = False,
+        offline: bool = False,
+    ) -> InstallReport:
+        """Move ``names``, or everything, to the newest versions that fit.
+
+        ``registry`` and ``offline`` are those of the manager, for this call.
+        """
         project = self.project
         async with project.exclusively():
             lock = project.lock()
@@ -186,7 +195,8 @@ class SkillManager:
             for name in names:
                 if name not in known:
                     raise NotInstalled(name, known)
-            steps = Steps(project, self._reach, force=force)
+            reach = self._reach.limited(registry=registry, offline=offline)
+            steps = Steps(project, reach, force=force)
             return await steps.apply(project.manifest_text(), unlocked=names or None)
 
     async def lock(self) -> tuple[Change, ...]:

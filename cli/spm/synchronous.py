@@ -77,9 +77,15 @@ class SynchronousSkillManager:
         """See `SkillManager.uninstall`."""
         return run(self._manager.uninstall(*names, force=force))
 
-    def update(self, *names: str, force: bool = False) -> InstallReport:
+    def update(
+        self,
+        *names: str,
+        registry: str | None = None,
+        force: bool = False,
+        offline: bool = False,
+    ) -> InstallReport:
         """See `SkillManager.update`."""
-        return run(self._manager.update(*names, force=force))
+        return run(self._manager.update(*names, registry=registry, force=force, offline=offline))
 
     def lock(self) -> tuple[Change, ...]:
         """See `SkillManager.lock`."""

@@ -137,6 +137,7 @@ def test_every_method_has_its_synchronous_face(manager: SkillManager) -> None:
     assert waiting.load("alpha").name == "alpha"
     assert list(waiting.load_all()) == ["alpha"]
     assert waiting.update("alpha").changes == ()
+    assert waiting.update(offline=True).changes == ()
     assert waiting.uninstall("alpha").unlinked == ("alpha",)
     assert waiting.get_cache_size() == waiting.clear_cache() > 0
     public = {name for name in dir(manager) if not name.startswith("_")}
