@@ -130,6 +130,7 @@ async def install_lock(
         unlinked = links.remove_strays()
         linked = links.make(present)
         put_index()
+    store.sweep()
     return InstallReport(
         total=len(lock.entries),
         linked=linked,

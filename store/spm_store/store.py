@@ -105,6 +105,15 @@ class Store(Catalogue):
         with storing(self.root):
             return tuple(Path(path) for path in unlisted_trees(self))
 
+    def sweep(self) -> None:
+        """Remove what killed processes left over: their leases, and the trash.
+
+        Every transaction begins with it; whoever only links calls it. Two folders are read.
+        """
+        from spm_store.leases import sweep
+
+        sweep(os.fspath(self.root), self.disk)
+
     def remove(self, digest: Digest) -> bool:
         """Remove a tree, and the blobs no other tree needs; False if it is not there.
 
