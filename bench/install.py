@@ -18,13 +18,13 @@ import tempfile
 import tomllib
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from generated_skills import write_skills
 from timing import Comparison, command, options, paired, report
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 PYTHON = sys.executable
 SPM = str(Path(PYTHON).with_name("spm"))
@@ -104,13 +104,13 @@ def _archives(lock: dict[str, object]) -> list[str]:
     while waiting:
         value = waiting.pop()
         if isinstance(value, dict):
-            for key, item in value.items():
+            for key, item in cast("dict[str, object]", value).items():
                 if key == "sha256" and isinstance(item, str):
                     found.append(item)
                 else:
                     waiting.append(item)
         elif isinstance(value, list):
-            waiting += value
+            waiting += cast("list[object]", value)
     return found
 
 
@@ -134,7 +134,7 @@ def _environment(root: Path) -> dict[str, str]:
 
 
 @contextmanager
-def _registry(root: Path, environment: dict[str, str]) -> Iterator[tuple[str, str]]:
+def _registry(root: Path, environment: dict[str, str]) -> Generator[tuple[str, str]]:
     data = str(root / "registry")
     token = subprocess.run(
         [SPM, "registry", "token", "create", "--data", data, "bench"],

@@ -12,7 +12,7 @@ import math
 import random
 import time
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from spm_resolver.errors import NoSolution
 from spm_resolver.provider import MetadataProvider, PackageMetadata, ReleaseMetadata
@@ -151,7 +151,8 @@ def peer(texts: Texts, asked: dict[str, str]) -> bool:
             ]
         return found
 
-    with Cadical153() as solver:
+    peer: Any = Cadical153()  # its package has no types
+    with peer as solver:
         for name, text in asked.items():
             solver.add_clause(allowed(name, text))
         pending, seen = list(asked), set(asked)
