@@ -261,6 +261,16 @@ def test_add_without_a_range_writes_the_compatible_range(program: Program, diamo
     assert program("install", "--frozen", folder=project).code == 0
 
 
+def test_install_with_a_name_says_how_to_add_it(program: Program) -> None:
+    run = program("install", "csv-tools")
+
+    assert run.code == 3
+    assert run.err == (
+        "error: `install` takes no names: it installs what skills.lock pins\n"
+        "hint: run `spm add csv-tools` to add to the project and install\n"
+    )
+
+
 def test_publishing_a_version_twice_is_refused(
     program: Program, registry: RunningRegistry, tmp_path: Path
 ) -> None:

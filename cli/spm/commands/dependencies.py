@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spm import console
+from spm_spec.errors import UserMistake
 
 if TYPE_CHECKING:
     from spm.installation import InstallReport
@@ -118,6 +119,7 @@ def lock(
 
 
 def install(
+    names: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
     frozen: Annotated[
         bool,
         typer.Option(
@@ -137,6 +139,11 @@ def install(
 
     from spm.manager import SkillManager
 
+    if names:
+        raise UserMistake(
+            "`install` takes no names: it installs what skills.lock pins",
+            hint=f"run `spm add {' '.join(names)}` to add to the project and install",
+        )
     manager = SkillManager(registry=registry, offline=offline)
     _report(run(manager.install(frozen=frozen, force=force)), as_json=as_json)
 
