@@ -119,7 +119,7 @@ def lock(
 
 
 def install(
-    names: Annotated[list[str] | None, typer.Argument(hidden=True)] = None,
+    names: Annotated[list[str] | None, typer.Argument(hidden=True, metavar="")] = None,
     frozen: Annotated[
         bool,
         typer.Option(
