@@ -31,7 +31,8 @@ def register(app: typer.Typer) -> None:
     app.command("add")(add)
     app.command("remove")(remove)
     app.command("lock")(lock)
-    app.command("install")(install)
+    # A name after `install` is a habit from elsewhere; it gets an answer, not a usage error.
+    app.command("install", context_settings={"allow_extra_args": True})(install)
     app.command("update")(update)
     app.command("list")(list_installed)
     app.command("tree")(tree)
@@ -119,7 +120,7 @@ def lock(
 
 
 def install(
-    names: Annotated[list[str] | None, typer.Argument(hidden=True, metavar="")] = None,
+    context: typer.Context,
     frozen: Annotated[
         bool,
         typer.Option(
@@ -139,10 +140,10 @@ def install(
 
     from spm.manager import SkillManager
 
-    if names:
+    if context.args:
         raise UserMistake(
             "`install` takes no names: it installs what skills.lock pins",
-            hint=f"run `spm add {' '.join(names)}` to add to the project and install",
+            hint=f"run `spm add {' '.join(context.args)}` to add to the project and install",
         )
     manager = SkillManager(registry=registry, offline=offline)
     _report(run(manager.install(frozen=frozen, force=force)), as_json=as_json)
