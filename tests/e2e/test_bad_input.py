@@ -70,7 +70,7 @@ FORMS = "write it like `^1.2`, `>=1.0 <3` or `*`"
         (["init"], 3, "`skills.toml` exists already", "spm add NAME"),
         (["new", "Bad Name"], 3, "skill name `Bad Name`", "bad-name"),
         (["new", "../up"], 3, "skill name `../up`", None),
-        (["check", "nowhere"], 3, "`nowhere` is not a folder", "SKILL.md"),
+        (["check", "nowhere"], 3, "there is no `nowhere`", "SKILL.md"),
         (["pack", "nowhere"], 3, "`nowhere` is not a folder", "SKILL.md"),
         (["publish", "nowhere"], 3, "`nowhere` is neither a folder nor a file", None),
         (["info", "Alpha"], 3, "skill name `Alpha`", "name it `alpha`"),
