@@ -34,8 +34,10 @@ layers: $(UV)  ## what may import what
 
 check: lint types layers  ## lint, types and layers
 
-coverage: $(UV)  ## the test suite with branch coverage
-	$(RUN) coverage run -m pytest
+coverage: $(UV)  ## the test suite with branch coverage, of the programs it starts too
+	@rm -f .coverage .coverage.*
+	COVERAGE_PROCESS_START=$(CURDIR)/pyproject.toml COVERAGE_FILE=$(CURDIR)/.coverage $(RUN) pytest -n auto
+	$(RUN) coverage combine --quiet
 	$(RUN) coverage report
 
 bench: $(UV)  ## every benchmark, each beside its peer or physical limit

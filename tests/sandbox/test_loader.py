@@ -8,6 +8,7 @@ import resource
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -768,7 +769,11 @@ def _descriptors() -> set[str]:
 
 def _children() -> list[str]:
     tasks = Path("/proc/self/task").iterdir()
-    return sorted(child for task in tasks for child in (task / "children").read_text().split())
+    found: list[str] = []
+    for task in tasks:
+        with suppress(FileNotFoundError, ProcessLookupError):  # the thread has ended meanwhile
+            found += (task / "children").read_text().split()
+    return sorted(found)
 
 
 class _nothing:  # noqa: N801 - reads as a word beside pytest.raises
