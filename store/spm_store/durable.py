@@ -7,13 +7,14 @@ far survive a power cut. Reading does not go through the seam.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable
 
 Durability: TypeAlias = Literal["batch", "strict", "none"]
 """``batch``: one barrier a transaction; ``strict``: each file, directory and row on its
@@ -21,6 +22,9 @@ own; ``none``: nothing, for machines that are thrown away."""
 
 SYNC_ALL_FROM = 16  # files; from here one syncfs costs less than an fsync each
 _CLONE_REQUEST = 0x40049409  # FICLONE of linux/fs.h
+_RENAME_EXCHANGE = 2  # linux/fs.h
+_HERE = -100  # AT_FDCWD of linux/fcntl.h
+_CANNOT_EXCHANGE = frozenset({errno.ENOSYS, errno.EINVAL, errno.EOPNOTSUPP})
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
 
 
@@ -33,17 +37,31 @@ class Disk:
 
     def write_file(self, path: str, data: bytes, mode: int) -> None:
         """Create a file that does not exist with ``data``; ``mode`` whatever the umask."""
+        self.write_chunks(path, (data,), mode)
+
+    def write_chunks(self, path: str, chunks: Iterable[bytes], mode: int) -> None:
+        """Create a file that does not exist with all ``chunks``; ``mode`` whatever the umask."""
         descriptor = os.open(path, _NEW_FILE, 0o600)
         try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(descriptor, view) :]
+            for chunk in chunks:
+                _write_all(descriptor, chunk, path)
             os.fchmod(descriptor, mode)
-        except OSError as error:
-            error.filename = path
-            raise
         finally:
             os.close(descriptor)
+
+    def append(self, path: str, data: bytes) -> None:
+        """Add ``data`` to the end of a file, created if need be, by one write."""
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+        descriptor = os.open(path, flags, 0o644)
+        try:
+            if os.write(descriptor, data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+        finally:
+            os.close(descriptor)
+
+    def symlink(self, target: str, path: str) -> None:
+        """Create a symlink at ``path``, unless the name is taken."""
+        os.symlink(target, path)
 
     def link(self, source: str, target: str) -> None:
         """Give a file a second name, unless the name is taken."""
@@ -70,6 +88,21 @@ class Disk:
     def move(self, source: str, target: str) -> None:
         """Rename; replaces a file, never a directory that holds something."""
         os.rename(source, target)
+
+    def exchange(self, one: str, other: str) -> bool:
+        """Swap two names in one step; False, with nothing changed, where that cannot be done."""
+        import ctypes
+
+        rename = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+        if rename is None:
+            return False
+        names = os.fsencode(one), os.fsencode(other)
+        if rename(_HERE, names[0], _HERE, names[1], _RENAME_EXCHANGE) == 0:
+            return True
+        number = ctypes.get_errno()
+        if number in _CANNOT_EXCHANGE:
+            return False
+        raise OSError(number, os.strerror(number), one, None, other)
 
     def set_mode(self, path: str, mode: int) -> None:
         """Change the permissions of a file or directory of ours."""
@@ -113,6 +146,16 @@ class Disk:
     def remove_folder(self, path: str) -> None:
         """Remove one empty directory."""
         os.rmdir(path)
+
+
+def _write_all(descriptor: int, data: bytes, path: str) -> None:
+    written = 0
+    try:
+        while written < len(data):
+            written += os.write(descriptor, memoryview(data)[written:] if written else data)
+    except OSError as error:
+        error.filename = path
+        raise
 
 
 def barrier(
