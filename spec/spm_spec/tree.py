@@ -46,6 +46,7 @@ __all__ = [
     "decode_directory",
     "directory_digest",
     "encode_directory",
+    "tree_of",
 ]
 
 
@@ -92,7 +93,23 @@ def build_tree(files: Iterable[FileEntry], limits: Limits = DEFAULT_LIMITS) -> T
     """
     builder = _Builder(limits)
     for entry in files:
-        builder.add(entry)
+        size = len(entry.data)
+        builder.claim(entry.path, size)
+        builder.add(TreeFile(entry.path, blob_digest(entry.data), entry.executable, size))
+    return builder.finish()
+
+
+def tree_of(files: Iterable[TreeFile], limits: Limits = DEFAULT_LIMITS) -> Tree:
+    """Return the tree of ``files`` whose digests are known; they may come in any order.
+
+    Raises:
+        InvalidTree: as ``build_tree``.
+
+    """
+    builder = _Builder(limits)
+    for file in files:
+        builder.claim(file.path, file.size)
+        builder.add(file)
     return builder.finish()
 
 
@@ -106,25 +123,26 @@ class _Builder:
         self._children: dict[str, list[Node]] = {"": []}
         self._folded: dict[str, dict[str, str]] = {"": {}}
 
-    def add(self, entry: FileEntry) -> None:
-        """Take one file, or refuse it."""
-        path = entry.path
+    def claim(self, path: str, size: int) -> None:
+        """Take a path for a file of ``size`` bytes, or refuse it."""
         check_path(path, self._limits)
         if path in self._files:
             raise InvalidTree("duplicate-path", path, "the path appears twice")
         if path in self._children:
             raise InvalidTree("file-and-directory", path, "a file is also a directory")
-        size = len(entry.data)
         self._count(path, size)
         parent, _, name = path.rpartition("/")
         if parent not in self._children:
             self._open(parent)
         self._claim(parent, name)
-        digest = blob_digest(entry.data)
-        kind = Kind.EXECUTABLE if entry.executable else Kind.FILE
-        self._children[parent].append(Node(name, kind, digest, size))
-        self._files[path] = TreeFile(path, digest, entry.executable, size)
-        self._check_entries(path)
+
+    def add(self, file: TreeFile) -> None:
+        """Take the file whose path was claimed."""
+        parent, _, name = file.path.rpartition("/")
+        kind = Kind.EXECUTABLE if file.executable else Kind.FILE
+        self._children[parent].append(Node(name, kind, file.digest, file.size))
+        self._files[file.path] = file
+        self._check_entries(file.path)
 
     def finish(self) -> Tree:
         """Encode every directory after those it holds; return the tree."""
