@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING
 import typer
 
 from spm import console
-from spm.commands import authoring, dependencies, discovery, running, serving, storage
+from spm.commands import (
+    authoring,
+    caching,
+    dependencies,
+    discovery,
+    running,
+    serving,
+    storage,
+)
 from spm_spec.errors import (
     EXIT_BUG,
     EXIT_DONE,
@@ -71,7 +79,7 @@ def program() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_everywhere)
-    for group in (authoring, discovery, dependencies, running, serving, storage):
+    for group in (authoring, discovery, dependencies, running, serving, storage, caching):
         group.register(app)
     return app
 

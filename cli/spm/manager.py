@@ -239,13 +239,13 @@ class SkillManager:
 
     async def clear_cache(self) -> int:
         """Remove what can be fetched again; returns the bytes removed."""
-        from spm.storage import clear_cache
+        from spm.caching import clear_cache
 
         return clear_cache(self._reach.places)
 
     async def get_cache_size(self) -> int:
         """The bytes that `clear_cache` would remove."""
-        from spm.storage import cache_bytes
+        from spm.caching import cache_bytes
 
         return cache_bytes(self._reach.places)
 
