@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 FILE_MODE = 0o444
 EXECUTABLE_MODE = 0o555
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_CANNOT_CLONE = frozenset(
+CANNOT_CLONE = frozenset(
     {errno.EOPNOTSUPP, errno.EXDEV, errno.EINVAL, errno.ENOTTY, errno.ENOSYS, errno.EPERM}
 )
 _CANNOT_LINK = frozenset({errno.EMLINK, errno.EXDEV, errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
@@ -106,7 +106,7 @@ class Blobs:
         try:
             self._disk.clone(source, target, mode)
         except OSError as error:
-            if error.errno not in _CANNOT_CLONE:
+            if error.errno not in CANNOT_CLONE:
                 raise
             self._clones = False
             return False
