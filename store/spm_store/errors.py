@@ -50,6 +50,30 @@ class IndexDamaged(StoreFailure):
     """The store's index is not what the store wrote; the files may well be whole."""
 
 
+class RootUnreadable(StoreFailure):
+    """What a project keeps in the store cannot be read, so nothing may be removed."""
+
+    def __init__(self, path: str | Path, reason: str, *, number: int = 0) -> None:
+        """Name the root's file and what is wrong with it."""
+        super().__init__(
+            path,
+            reason,
+            number=number,
+            hint="make it readable, or remove it and run `spm install` in the project it spoke of",
+        )
+
+
+class SetDamaged(StoreFailure):
+    """What a project shows cannot be read, so nothing may be removed."""
+
+    def __init__(self, path: str | Path, reason: str, *, project: str | Path) -> None:
+        """Name the set, what is wrong with it and the project that shows it."""
+        super().__init__(
+            path, reason, hint=f"`spm install` in `{project}` makes it again, or drops it"
+        )
+        self.project = str(project)
+
+
 class DigestMismatch(HostileDataError):
     """The files received are not the tree that was promised."""
 

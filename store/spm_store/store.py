@@ -19,10 +19,13 @@ from spm_store.errors import TreeDamaged, TreeMissing, storing
 from spm_store.trees import StoredTree, damage_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from spm_spec.digests import Digest
     from spm_spec.tree import FileEntry
+    from spm_store.leases import Lease
+    from spm_store.roots import Root, RootKind
+    from spm_store.sets import Shown, ShownSet
     from spm_store.transaction import Transaction
 
 __all__ = ["Damage", "Durability", "Store", "StoreSize", "StoredTree"]
@@ -113,6 +116,40 @@ class Store(Catalogue):
         from spm_store.leases import sweep
 
         sweep(os.fspath(self.root), self.disk)
+
+    def show(self, shown: Sequence[Shown], lease: Lease) -> ShownSet:
+        """Return the set that shows ``shown``, for a project to link; see ``sets.show``."""
+        from spm_store.sets import show
+
+        return show(self, shown, lease)
+
+    def keep(
+        self, place: Path, generations: Mapping[int, str], *, kind: RootKind = "project"
+    ) -> None:
+        """Keep the sets that the project at ``place`` shows, in place of what it kept before.
+
+        Comes before the project links them, while a lease still keeps them.
+        """
+        from spm_store.roots import keep
+
+        keep(self, place, generations, kind=kind)
+
+    def forget(self, place: Path) -> bool:
+        """Keep nothing for the project at ``place`` any longer; False if nothing was kept."""
+        from spm_store.roots import forget
+
+        return forget(self, place)
+
+    def roots(self) -> tuple[Root, ...]:
+        """Return what keeps trees in the store, by place.
+
+        Raises:
+            RootUnreadable: one of the roots cannot be read.
+
+        """
+        from spm_store.roots import all_roots
+
+        return all_roots(os.fspath(self.root))
 
     def remove(self, digest: Digest) -> bool:
         """Remove a tree, and the blobs no other tree needs; False if it is not there.
