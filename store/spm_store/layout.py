@@ -1,10 +1,11 @@
-"""Putting a stored tree where a project wants it: one symlink, or a private copy.
+"""Putting things where a project wants them: a symlink, or a private copy.
 
 Rules:
 
 1. A symlink is ours if it points to ``…/trees/<digest>-<name>`` of a store, or to a shelf
-   of that name; a folder is ours if it holds the marker of a copy. Anything else is the
-   user's: it is refused, and replaced only with ``force``.
+   of that name, or to ``.current/skills/<its own name>``; a folder is ours if it holds the
+   marker of a copy. Anything else is the user's: it is refused, and replaced only with
+   ``force``.
 2. A destination changes in one step, by ``rename`` or by creating what was not there.
    Two exceptions take two steps, because a folder cannot be renamed over: replacing a
    folder by a link, and a copy by a copy. What is left of a crash between them stands
@@ -16,93 +17,90 @@ Rules:
 from __future__ import annotations
 
 import os
-import stat
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from spm_spec.digests import DIGEST_PREFIX, Digest
+from spm_store.copies import copied_digest, digest_in_name, is_changed, write_copy
 from spm_store.durable import Disk, remove_tree
-from spm_store.errors import NotOurs, TreeDamaged, storing
+from spm_store.errors import NotOurs, storing
 from spm_store.shelves import SHELVES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from pathlib import Path
 
-COPY_MARKER = ".spm-copy"
-"""A file in a private copy: the digest it was copied from, and a line feed."""
+VIEW = ".current/skills"
+"""What shows the skills of the current generation; the link of each goes by it."""
 
-_DIGEST_DIGITS = 64
-_HEX_DIGITS = frozenset("0123456789abcdef")
-_MARKER_BYTES = 128
 _REPLACE_ATTEMPTS = 16
-_COPY_FILE_MODE, _COPY_EXECUTABLE_MODE, _COPY_FOLDER_MODE = 0o644, 0o755, 0o755
 _DISK = Disk()
 
 
-def link_skill(tree: Path, destination: Path, *, force: bool = False) -> bool:
-    """Make ``destination`` a symlink to ``tree``; False if it is one already.
+def link_skill(
+    target: Path | str, destination: Path | str, *, force: bool = False, disk: Disk = _DISK
+) -> bool:
+    """Make ``destination`` a symlink that says ``target``; False if it is one already.
 
-    ``tree`` is the path of a stored tree. Folders above are created. One system call
-    for a new link, two for one that is right already.
+    Folders above are created. One system call for a new link, two for one that is
+    right already.
 
     Raises:
         NotOurs: something of the user's is there, or a private copy that was changed.
 
     """
-    target, place = os.fspath(tree), os.fspath(destination)
+    text, place = os.fspath(target), os.fspath(destination)
     with storing(place):
         for _ in range(_REPLACE_ATTEMPTS):
             try:
-                _symlink(target, place)
+                _symlink(disk, text, place)
             except FileExistsError:
                 pass
             else:
                 return True
-            if _target_of(place) == target:
+            if target_of(place) == text:
                 return False
             with suppress(FileNotFoundError):  # it went away meanwhile: start again
-                _replace_by_link(target, place, force=force)
+                _replace_by_link(disk, text, place, force=force)
                 return True
         raise NotOurs(place, "another process keeps changing it")
 
 
-def link_many(links: Iterable[tuple[Path, Path]], *, force: bool = False) -> int:
-    """Link many ``(tree, destination)``; return how many were not right already.
-
-    Stops at the first refusal; links made before it stay.
-    """
-    return sum(link_skill(tree, destination, force=force) for tree, destination in links)
-
-
-def copy_skill(tree: Path, destination: Path, *, force: bool = False) -> bool:
+def copy_skill(
+    tree: Path | str,
+    destination: Path | str,
+    *,
+    force: bool = False,
+    clone: bool = False,
+    disk: Disk = _DISK,
+) -> bool:
     """Make ``destination`` a private, writable copy of ``tree``; False if it is one already.
 
-    A copy the user has changed is refused, and replaced with ``force``.
+    ``tree`` is the path of a stored tree. With ``clone``, the bytes are shared with the
+    store by reflink where the file system can. A copy the user has changed is refused,
+    and replaced with ``force``.
 
     Raises:
         NotOurs: something of the user's is there, or a private copy that was changed.
 
     """
     source, place = os.fspath(tree), os.fspath(destination)
-    digest = _digest_in_name(source)
+    digest = digest_in_name(source)
     with storing(place):
-        if _copied_digest(place) == digest and not _is_changed(place):
+        if copied_digest(place) == digest and not is_changed(place):
             return False
         if not force:
             _refuse_if_not_ours(place)
         new = _beside(place, "new")
-        os.makedirs(os.path.dirname(place), exist_ok=True)
-        remove_tree(_DISK, new)
+        _make_folders(disk, os.path.dirname(place))
+        remove_tree(disk, new)
         try:
-            _copy(source, new, digest)
-            _move_over(new, place)
+            write_copy(disk, source, new, digest, clone=clone)
+            _move_over(disk, new, place)
         finally:
-            remove_tree(_DISK, new)
+            remove_tree(disk, new)
     return True
 
 
-def unlink_skill(destination: Path, *, force: bool = False) -> bool:
+def unlink_skill(destination: Path | str, *, force: bool = False, disk: Disk = _DISK) -> bool:
     """Remove the link or private copy at ``destination``; False if nothing is there.
 
     Raises:
@@ -115,17 +113,17 @@ def unlink_skill(destination: Path, *, force: bool = False) -> bool:
             return False
         if not force:
             _refuse_if_not_ours(place)
-        if os.path.isdir(place) and not os.path.islink(place):
+        if _is_folder(place):
             old = _beside(place, "old")
-            remove_tree(_DISK, old)
-            os.rename(place, old)
-            remove_tree(_DISK, old)
+            remove_tree(disk, old)
+            disk.move(place, old)
+            remove_tree(disk, old)
         else:
-            os.unlink(place)
+            disk.remove_file(place)
     return True
 
 
-def refuse_if_not_ours(destination: Path) -> None:
+def refuse_if_not_ours(destination: Path | str) -> None:
     """Refuse what ``link_skill``, ``copy_skill`` and ``unlink_skill`` would, changing nothing.
 
     Raises:
@@ -136,136 +134,23 @@ def refuse_if_not_ours(destination: Path) -> None:
         _refuse_if_not_ours(os.fspath(destination))
 
 
-def is_ours(destination: Path, store_root: Path | None = None) -> bool:
+def is_ours(destination: Path | str, store_root: Path | None = None) -> bool:
     """Whether a link or private copy of spm is at ``destination``.
 
     With ``store_root``, only links into that store are; without, those into any store,
     so that the links of a store that moved can be replaced.
     """
     place = os.fspath(destination)
-    target = _target_of(place)
+    target = target_of(place)
     if target is None:
-        return _copied_digest(place) is not None
+        return copied_digest(place) is not None
     if store_root is not None:
         store = os.path.abspath(store_root)
         return os.path.dirname(target) in {f"{store}/trees", f"{store}/{SHELVES}"}
-    return _is_tree_path(target)
+    return _is_link_of_ours(place, target)
 
 
-def is_changed(destination: Path) -> bool:
-    """Whether the private copy at ``destination`` differs from the tree it was made of."""
-    with storing(destination):
-        return _is_changed(os.fspath(destination))
-
-
-def _symlink(target: str, place: str) -> None:
-    try:
-        os.symlink(target, place)
-    except FileNotFoundError:
-        _make_folders(os.path.dirname(place))
-        os.symlink(target, place)
-
-
-def _make_folders(folder: str) -> None:
-    """Make ``folder``; one call where the folder above is there, as it mostly is."""
-    try:
-        os.mkdir(folder)
-    except FileNotFoundError:
-        os.makedirs(folder, exist_ok=True)
-    except FileExistsError:
-        if not os.path.isdir(folder):
-            raise
-
-
-def _replace_by_link(target: str, place: str, *, force: bool) -> None:
-    if not force:
-        _refuse_if_not_ours(place)
-    new = _beside(place, "new")
-    remove_tree(_DISK, new)
-    # Another process may use the same name: then its link is as good as ours.
-    with suppress(FileExistsError):
-        os.symlink(target, new)
-    _move_over(new, place)
-
-
-def _move_over(new: str, place: str) -> None:
-    """Rename ``new`` to ``place``; a folder there is moved aside first, and back on failure."""
-    old = _beside(place, "old")
-    remove_tree(_DISK, old)
-    if os.path.lexists(place) and (_is_folder(place) or _is_folder(new)):
-        os.rename(place, old)
-    try:
-        os.rename(new, place)
-    except OSError:
-        if os.path.lexists(old):
-            os.rename(old, place)
-        raise
-    remove_tree(_DISK, old)
-
-
-def _refuse_if_not_ours(place: str) -> None:
-    target = _target_of(place)
-    if target is not None:
-        if not _is_tree_path(target):
-            raise NotOurs(place, f"a symlink to `{target}`, which is in no store of spm")
-        return
-    if not os.path.lexists(place):
-        return
-    if _copied_digest(place) is None:
-        kind = "folder" if _is_folder(place) else "file"
-        raise NotOurs(place, f"a {kind} that spm did not put there")
-    if _is_changed(place):
-        raise NotOurs(place, "a private copy that was changed since it was installed")
-
-
-def _copy(source: str, target: str, digest: str) -> None:
-    from spm_store.blobs import read_file
-    from spm_store.trees import walk_tree
-
-    os.mkdir(target)
-    os.chmod(target, _COPY_FOLDER_MODE)
-    for found in walk_tree(source):
-        place = f"{target}/{found.path}"
-        if found.kind == "file":
-            data, status = read_file(found.place)
-            executable = status.st_mode & stat.S_IXUSR
-            _DISK.write_file(place, data, _COPY_EXECUTABLE_MODE if executable else _COPY_FILE_MODE)
-        elif found.kind == "folder":
-            os.mkdir(place)
-            os.chmod(place, _COPY_FOLDER_MODE)
-        else:
-            raise TreeDamaged(Digest.parse(DIGEST_PREFIX + digest), source, f"`{found.path}`")
-    # Last, so that a copy with a marker is whole.
-    _DISK.write_file(f"{target}/{COPY_MARKER}", f"blake3:{digest}\n".encode(), _COPY_FILE_MODE)
-
-
-def _copied_digest(place: str) -> str | None:
-    """Return the digits in the marker of a private copy, None if it is none."""
-    from spm_store.blobs import read_file
-
-    if not _is_folder(place):
-        return None
-    try:
-        text = read_file(f"{place}/{COPY_MARKER}")[0][:_MARKER_BYTES].decode("ascii")
-    except (OSError, UnicodeDecodeError):
-        return None
-    prefix, _, digits = text.removesuffix("\n").partition(":")
-    return digits if prefix == "blake3" and _is_digest(digits) else None
-
-
-def _is_changed(place: str) -> bool:
-    """Whether a private copy holds other files than its marker says."""
-    from spm_spec.tree import InvalidTree
-    from spm_store.trees import ForeignEntry, read_tree
-
-    digits = _copied_digest(place)
-    try:
-        return read_tree(place, without=COPY_MARKER).digest.hex != digits
-    except (InvalidTree, ForeignEntry):
-        return True
-
-
-def _target_of(place: str) -> str | None:
+def target_of(place: str) -> str | None:
     """Return what the symlink at ``place`` says, None if it is no symlink."""
     try:
         return os.readlink(place)
@@ -273,24 +158,79 @@ def _target_of(place: str) -> str | None:
         return None
 
 
+def _symlink(disk: Disk, target: str, place: str) -> None:
+    try:
+        disk.symlink(target, place)
+    except FileNotFoundError:
+        _make_folders(disk, os.path.dirname(place))
+        disk.symlink(target, place)
+
+
+def _make_folders(disk: Disk, folder: str) -> None:
+    """Make ``folder`` and what is missing above it."""
+    missing: list[str] = []
+    while folder and not os.path.isdir(folder):
+        missing.append(folder)
+        folder = os.path.dirname(folder)
+    for path in reversed(missing):
+        try:
+            disk.make_folder(path)
+        except FileExistsError:
+            if not os.path.isdir(path):
+                raise
+
+
+def _replace_by_link(disk: Disk, target: str, place: str, *, force: bool) -> None:
+    if not force:
+        _refuse_if_not_ours(place)
+    new = _beside(place, "new")
+    remove_tree(disk, new)
+    # Another process may use the same name: then its link is as good as ours.
+    with suppress(FileExistsError):
+        disk.symlink(target, new)
+    _move_over(disk, new, place)
+
+
+def _move_over(disk: Disk, new: str, place: str) -> None:
+    """Rename ``new`` to ``place``; a folder there is moved aside first, and back on failure."""
+    old = _beside(place, "old")
+    remove_tree(disk, old)
+    if os.path.lexists(place) and (_is_folder(place) or _is_folder(new)):
+        disk.move(place, old)
+    try:
+        disk.move(new, place)
+    except OSError:
+        if os.path.lexists(old):
+            disk.move(old, place)
+        raise
+    remove_tree(disk, old)
+
+
+def _refuse_if_not_ours(place: str) -> None:
+    target = target_of(place)
+    if target is not None:
+        if not _is_link_of_ours(place, target):
+            raise NotOurs(place, f"a symlink to `{target}`, which is in no store of spm")
+        return
+    if not os.path.lexists(place):
+        return
+    if copied_digest(place) is None:
+        kind = "folder" if _is_folder(place) else "file"
+        raise NotOurs(place, f"a {kind} that spm did not put there")
+    if is_changed(place):
+        raise NotOurs(place, "a private copy that was changed since it was installed")
+
+
 def _is_folder(place: str) -> bool:
     return os.path.isdir(place) and not os.path.islink(place)
 
 
-def _is_tree_path(target: str) -> bool:
+def _is_link_of_ours(place: str, target: str) -> bool:
     folder, _, name = target.rpartition("/")
+    if folder == VIEW:
+        return name == os.path.basename(place)
     in_store = folder.endswith(("/trees", f"/{SHELVES}"))
-    return os.path.isabs(target) and in_store and _digest_in_name(name) != ""
-
-
-def _digest_in_name(path: str) -> str:
-    """Return the digits in the name of a tree's folder, "" if it is none."""
-    digits, dash, _ = path.rpartition("/")[2].partition("-")
-    return digits if dash and _is_digest(digits) else ""
-
-
-def _is_digest(digits: str) -> bool:
-    return len(digits) == _DIGEST_DIGITS and _HEX_DIGITS.issuperset(digits)
+    return os.path.isabs(target) and in_store and digest_in_name(name) != ""
 
 
 def _beside(place: str, what: str) -> str:
