@@ -59,6 +59,10 @@ class Disk:
         finally:
             os.close(descriptor)
 
+    def truncate(self, path: str, size: int) -> None:
+        """Cut a file to ``size`` bytes."""
+        os.truncate(path, size)
+
     def symlink(self, target: str, path: str) -> None:
         """Create a symlink at ``path``, unless the name is taken."""
         os.symlink(target, path)
