@@ -8,15 +8,18 @@ nothing else: no owners, times or other mode bits exist. See spec/digest.md.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from spm_spec.digests import Digest, blob_digest
 from spm_spec.tree_directory import (
     Kind,
     Node,
+    Row,
     decode_directory,
     directory_digest,
     encode_directory,
+    encode_rows,
 )
 from spm_spec.tree_names import (
     DEFAULT_LIMITS,
@@ -25,6 +28,7 @@ from spm_spec.tree_names import (
     check_name,
     check_path,
     folded,
+    is_plain_name,
     shown,
 )
 
@@ -41,6 +45,7 @@ __all__ = [
     "Tree",
     "TreeFile",
     "build_tree",
+    "check_files",
     "check_name",
     "check_path",
     "decode_directory",
@@ -91,12 +96,13 @@ def build_tree(files: Iterable[FileEntry], limits: Limits = DEFAULT_LIMITS) -> T
             or there are no files.
 
     """
-    builder = _Builder(limits)
+    paths = _Paths(limits)
+    hashed: list[TreeFile] = []
     for entry in files:
         size = len(entry.data)
-        builder.claim(entry.path, size)
-        builder.add(TreeFile(entry.path, blob_digest(entry.data), entry.executable, size))
-    return builder.finish()
+        paths.claim(entry.path, size)
+        hashed.append(TreeFile(entry.path, blob_digest(entry.data), entry.executable, size))
+    return _tree(paths, hashed)
 
 
 def tree_of(files: Iterable[TreeFile], limits: Limits = DEFAULT_LIMITS) -> Tree:
@@ -106,67 +112,103 @@ def tree_of(files: Iterable[TreeFile], limits: Limits = DEFAULT_LIMITS) -> Tree:
         InvalidTree: as ``build_tree``.
 
     """
-    builder = _Builder(limits)
+    paths = _Paths(limits)
+    known: list[TreeFile] = []
     for file in files:
-        builder.claim(file.path, file.size)
-        builder.add(file)
-    return builder.finish()
+        paths.claim(file.path, file.size)
+        known.append(file)
+    return _tree(paths, known)
 
 
-class _Builder:
-    """Collects files by directory, then names directories from the deepest up."""
+def check_files(files: Iterable[tuple[str, int]], limits: Limits = DEFAULT_LIMITS) -> None:
+    """Refuse paths and sizes of files that are no tree, whatever their bytes.
+
+    Raises:
+        InvalidTree: as ``build_tree``.
+
+    """
+    paths = _Paths(limits)
+    for path, size in files:
+        paths.claim(path, size)
+    paths.check_some()
+
+
+def _tree(paths: _Paths, files: list[TreeFile]) -> Tree:
+    """Encode every directory after those it holds; return the tree."""
+    paths.check_some()
+    rows: dict[str, list[Row]] = {directory: [] for directory in paths.directories}
+    for file in files:
+        parent, _, name = file.path.rpartition("/")
+        rows[parent].append((name, 1 if file.executable else 0, file.digest.raw, file.size))
+    encoded: dict[str, bytes] = {}
+    digest: Digest | None = None
+    # A longer path cannot hold a shorter one, so the root comes last.
+    for path in sorted(rows, key=_depth_then_path, reverse=True):
+        below = rows[path]
+        encoded[path] = encode_rows(below)
+        digest = directory_digest(encoded[path])
+        if path:
+            parent, _, name = path.rpartition("/")
+            size = sum(row[3] for row in below)
+            rows[parent].append((name, int(Kind.DIRECTORY), digest.raw, size))
+    assert digest is not None  # noqa: S101 - the root is always encoded
+    # Code points are in the order of their UTF-8 bytes.
+    ordered = tuple(sorted(files, key=attrgetter("path")))
+    return Tree(digest, paths.size, encoded, ordered)
+
+
+class _Paths:
+    """The paths of a tree, each checked against all before it.
+
+    What is the same for all files of a directory is checked with its first one.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._size = 0
-        self._files: dict[str, TreeFile] = {}
-        self._children: dict[str, list[Node]] = {"": []}
-        self._folded: dict[str, dict[str, str]] = {"": {}}
+        self._files: set[str] = set()
+        self.size = 0
+        """The bytes of all files."""
+        self.directories: dict[str, dict[str, str]] = {"": {}}
+        """For each directory, which name has taken which key."""
 
     def claim(self, path: str, size: int) -> None:
         """Take a path for a file of ``size`` bytes, or refuse it."""
-        check_path(path, self._limits)
+        parent, _, name = path.rpartition("/")
+        if not self._is_plain(path, parent, name):
+            check_path(path, self._limits)
         if path in self._files:
             raise InvalidTree("duplicate-path", path, "the path appears twice")
-        if path in self._children:
+        if path in self.directories:
             raise InvalidTree("file-and-directory", path, "a file is also a directory")
         self._count(path, size)
-        parent, _, name = path.rpartition("/")
-        if parent not in self._children:
+        if parent not in self.directories:
             self._open(parent)
         self._claim(parent, name)
+        self._files.add(path)
+        if len(self._files) + len(self.directories) - 1 > self._limits.entries:
+            explanation = f"the tree has more than {self._limits.entries} files and directories"
+            raise InvalidTree("too-many-entries", path, explanation)
 
-    def add(self, file: TreeFile) -> None:
-        """Take the file whose path was claimed."""
-        parent, _, name = file.path.rpartition("/")
-        kind = Kind.EXECUTABLE if file.executable else Kind.FILE
-        self._children[parent].append(Node(name, kind, file.digest, file.size))
-        self._files[file.path] = file
-        self._check_entries(file.path)
-
-    def finish(self) -> Tree:
-        """Encode every directory after those it holds; return the tree."""
+    def check_some(self) -> None:
+        """Refuse a tree without files."""
         if not self._files:
             raise InvalidTree("empty-tree", "", "a tree holds no files")
-        encoded: dict[str, bytes] = {}
-        digest: Digest | None = None
-        # A longer path cannot hold a shorter one, so the root comes last.
-        for path in sorted(self._children, key=_depth_then_path, reverse=True):
-            nodes = self._children[path]
-            encoded[path] = encode_directory(nodes)
-            digest = directory_digest(encoded[path])
-            if path:
-                parent, _, name = path.rpartition("/")
-                size = sum(node.size for node in nodes)
-                self._children[parent].append(Node(name, Kind.DIRECTORY, digest, size))
-        assert digest is not None  # noqa: S101 - the root is always encoded
-        files = tuple(sorted(self._files.values(), key=lambda file: file.path.encode()))
-        return Tree(digest, self._size, encoded, files)
+
+    def _is_plain(self, path: str, parent: str, name: str) -> bool:
+        """Tell paths that need no closer look: a plain name in a directory that is open."""
+        # The directory's own names and depth were checked with its first file. The root is
+        # open from the start, but what begins with a slash is not in it.
+        return (
+            (parent in self.directories if parent else path == name)
+            and is_plain_name(name)
+            and len(path) <= self._limits.path_bytes
+            and path.isascii()
+        )
 
     def _open(self, directory: str) -> None:
         """Make ``directory`` and those above it known."""
         missing: list[str] = []
-        while directory not in self._children:
+        while directory not in self.directories:
             if directory in self._files:
                 raise InvalidTree("file-and-directory", directory, "a file is also a directory")
             missing.append(directory)
@@ -174,12 +216,12 @@ class _Builder:
         for path in reversed(missing):
             parent, _, name = path.rpartition("/")
             self._claim(parent, name)
-            self._children[path] = []
-            self._folded[path] = {}
+            self.directories[path] = {}
 
     def _claim(self, parent: str, name: str) -> None:
         """Take ``name`` in ``parent``, unless an equal one has been taken."""
-        other = self._folded[parent].setdefault(folded(name), name)
+        key = name.lower() if name.isascii() else folded(name)
+        other = self.directories[parent].setdefault(key, name)
         if other != name:
             path = f"{parent}/{name}" if parent else name
             explanation = f"the name equals {shown(other)} where case is ignored"
@@ -190,16 +232,10 @@ class _Builder:
         if size > self._limits.file_bytes:
             explanation = f"{size} bytes, the limit is {self._limits.file_bytes}"
             raise InvalidTree("file-too-large", path, f"the file is too large: {explanation}")
-        self._size += size
-        if self._size > self._limits.tree_bytes:
+        self.size += size
+        if self.size > self._limits.tree_bytes:
             explanation = f"the tree has more than {self._limits.tree_bytes} bytes"
             raise InvalidTree("tree-too-large", path, explanation)
-
-    def _check_entries(self, path: str) -> None:
-        """Hold the cap on the number of files and directories."""
-        if len(self._files) + len(self._children) - 1 > self._limits.entries:
-            explanation = f"the tree has more than {self._limits.entries} files and directories"
-            raise InvalidTree("too-many-entries", path, explanation)
 
 
 def _depth_then_path(path: str) -> tuple[int, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from operator import itemgetter
 from typing import TYPE_CHECKING, cast
 
 from blake3 import blake3
@@ -24,6 +25,9 @@ DIRECTORY_BYTES = 4 * 1024 * 1024  # the longest encoding that is read
 DIRECTORY_NODES = 10_000  # the most nodes one directory may hold
 SIZE_LIMIT = 2**53 - 1  # the largest size every implementation can hold exactly
 _FIELDS = 4
+
+Row = tuple[str, int, bytes, int]
+"""Name, kind, digest and size, as msgpack holds them."""
 
 
 class Kind(IntEnum):
@@ -81,6 +85,16 @@ def decode_directory(encoded: bytes) -> tuple[Node, ...]:
     if _encoded(rows) != encoded:
         raise InvalidTree("not-canonical", "", "a directory is not in its canonical encoding")
     return nodes
+
+
+def encode_rows(rows: list[Row]) -> bytes:
+    """Return the canonical bytes of a directory whose names are checked already.
+
+    ``rows`` may come in any order and is put in the right one.
+    """
+    # Code points are in the order of their UTF-8 bytes.
+    rows.sort(key=itemgetter(0))
+    return _encoded(rows)
 
 
 def directory_digest(encoded: bytes) -> Digest:

@@ -32,6 +32,13 @@ RESERVED_NAMES = frozenset(
 """Device names of Windows, taken whatever follows the first dot."""
 
 
+_SAFE_NAME = re.compile(
+    rf"(?!(?:con|prn|aux|nul|conin\$|conout\$|(?:com|lpt)[1-9]) *(?:\.|\Z)){_PLAIN_NAME.pattern}",
+    re.ASCII | re.IGNORECASE,
+)
+"""Plain names that are no device of Windows either."""
+
+
 class InvalidTree(HostileDataError):
     """Files that cannot be a tree; ``reason`` is the kind, ``path`` the place."""
 
@@ -63,6 +70,11 @@ def shown(path: str) -> str:
     return ascii(cut) if not cut.isprintable() else repr(cut)
 
 
+def is_plain_name(name: str) -> bool:
+    """Tell names that ``check_name`` accepts without a closer look: ordinary ASCII ones."""
+    return _SAFE_NAME.fullmatch(name) is not None
+
+
 @lru_cache(maxsize=4096)
 def check_name(name: str) -> None:
     """Refuse a name that one of the supported systems could not keep apart or keep at all.
@@ -73,6 +85,8 @@ def check_name(name: str) -> None:
             ``bidi-character``, ``not-nfc``, ``trailing-dot-or-space`` or ``reserved-name``.
 
     """
+    if _SAFE_NAME.fullmatch(name) is not None:
+        return
     if _PLAIN_NAME.fullmatch(name) is None:
         _check_unusual_name(name)
     device = name.partition(".")[0].rstrip(" ").upper()
