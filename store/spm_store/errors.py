@@ -50,6 +50,43 @@ class IndexDamaged(StoreFailure):
     """The store's index is not what the store wrote; the files may well be whole."""
 
 
+class NetworkRefused(StoreFailure):
+    """The store is on a file system whose locks may not hold between machines."""
+
+    def __init__(self, root: str | Path, kind: str) -> None:
+        """Name the store and the kind of its file system."""
+        super().__init__(
+            root,
+            f"the store is on a file system of kind `{kind}`, where locks may not hold",
+            hint="choose a folder on a local disk with `SPM_DATA`;"
+            " this store can still be read, as a lower one in `SPM_STORE_PATH`",
+        )
+        self.kind_of_disk = kind
+
+
+class LeaseUnreadable(StoreFailure):
+    """What a running spm needs cannot be read, so nothing may be removed."""
+
+    def __init__(self, path: str | Path, reason: str, *, number: int = 0) -> None:
+        """Name the lease and what is wrong with it."""
+        super().__init__(
+            path, reason, number=number, hint="end the spm that holds it, then try again"
+        )
+
+
+class LayerUnusable(StoreFailure):
+    """A lower store cannot be read; what it holds is not guessed."""
+
+    def __init__(self, root: str | Path, reason: str, *, number: int = 0) -> None:
+        """Name the lower store and what is wrong with it."""
+        super().__init__(
+            root,
+            f"this lower store cannot be read: {reason}",
+            number=number,
+            hint="make it readable, or take it out of `SPM_STORE_PATH`",
+        )
+
+
 class RootUnreadable(StoreFailure):
     """What a project keeps in the store cannot be read, so nothing may be removed."""
 

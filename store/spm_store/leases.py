@@ -3,22 +3,69 @@
 A lease is a folder ``tmp/<lease>/`` whose owner holds a flock on it. The kernel
 releases the flock when the owner dies, however it dies, so a folder whose flock can
 be taken is abandoned and is swept by whoever comes next. Process numbers are never
-looked at: two containers may share a volume and a number.
+looked at: two containers may share a volume and a number. On a network file system a
+flock may be lost while its owner lives, so there a lease of another boot keeps for a day.
+
+What the owner needs stands in the lease's record, ``tmp/<lease>/lease``, before the
+owner asks whether the store has it. The record is written under ``gc.lock``, shared:
+whoever holds it exclusively reads whole records only.
 """
 
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from time import time
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from spm_store.durable import Disk, remove_tree
+from spm_store.errors import LeaseUnreadable, StoreFailure, storing
+from spm_store.filesystems import (
+    MOUNT_TABLE,
+    SharingDisk,
+    is_shared,
+    may_remove,
+    reach_of,
+    refuse_unsafe,
+    share_with_group,
+)
+from spm_store.lease_records import (
+    RECORD,
+    RECORD_BYTES,
+    boot_in,
+    header_of,
+    parse_record,
+    record_bytes,
+    unreadable,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator, Iterable
+
+    from spm_spec.digests import Digest
+    from spm_store.filesystems import Reach
+    from spm_store.lease_records import Record
 
 WORK_FOLDER = "tmp"
+ABANDONED_SECONDS = 24 * 3600.0
+BOOT_ID = "/proc/sys/kernel/random/boot_id"
+
+_STORE_FOLDERS = ("", "blobs", "trees", "shelves", "sets", "roots", WORK_FOLDER, "trash")
+_SHARED_FOLDER, _SHARED_FILE = 0o2775, 0o664
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class LiveLease(NamedTuple):
+    """What someone at work says of itself."""
+
+    path: str
+    purpose: str
+    process: int
+    """For people; it may be a number of another machine."""
+    wants: frozenset[bytes]
+    """Raw digests of the trees it needs."""
 
 
 def random_name() -> str:
@@ -26,24 +73,74 @@ def random_name() -> str:
     return os.urandom(16).hex()
 
 
+def boot_id(source: str = BOOT_ID) -> str:
+    """Return what tells this boot of this machine from any other, "" where nothing does."""
+    try:
+        with open(source, encoding="ascii") as file:
+            return file.read().strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
 class Lease:
     """A private folder for unfinished work, held until ``close`` or death."""
 
-    def __init__(self, root: str, disk: Disk) -> None:
-        """Take a new lease in the store at ``root``."""
-        self._disk = disk
-        while True:
-            self.path = f"{root}/{WORK_FOLDER}/{random_name()}"
-            disk.make_folder(self.path, 0o700)
-            # A sweeper may find the folder before its flock is held, and remove it;
-            # then the flock is refused, or held on a folder without a name.
-            descriptor = _locked(self.path)
-            if descriptor is None:
-                continue
-            if os.path.lexists(self.path):
-                self._descriptor = descriptor
+    def __init__(
+        self,
+        root: str,
+        disk: Disk,
+        *,
+        purpose: str = "adding trees",
+        boot: str | None = None,
+        mount_table: str = MOUNT_TABLE,
+    ) -> None:
+        """Take a new lease in the store at ``root``, making the folder if there is none.
+
+        ``purpose`` is for people who ask why a tree is kept.
+
+        Raises:
+            NetworkRefused: locks may not hold there.
+            StoreFailure: the system refused.
+
+        """
+        from threading import Lock
+
+        self._root, self._disk, self._lock = root, disk, Lock()
+        self._purpose = purpose
+        self._boot = boot_id() if boot is None else boot
+        self._wanted: set[bytes] = set()
+        refuse_unsafe(root, mount_table)
+        with storing(root):
+            _make_store_folders(root, disk)
+            self.path, self._descriptor = self._taken()
+
+    def __enter__(self) -> Self:
+        """Return the lease itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close; what cannot be removed now is swept by whoever comes next."""
+        with suppress(OSError):
+            self.close()
+
+    def want(self, digests: Iterable[Digest]) -> None:
+        """Record that the trees ``digests`` are needed, before asking whether they exist.
+
+        When it returns, nobody removes them while the lease is held. Safe to call from
+        several threads; what is recorded already costs nothing.
+
+        Raises:
+            StoreFailure: the record cannot be written; what it said before still holds.
+
+        """
+        with self._lock:
+            new = {digest.raw for digest in digests} - self._wanted
+            if not new:
                 return
-            os.close(descriptor)
+            lines = "".join(f"{raw.hex()}\n" for raw in sorted(new)).encode()
+            with storing(self.path), gc_lock(self._root, exclusive=False):
+                self._record(lines)
+            self._wanted |= new
 
     def close(self) -> None:
         """Remove what is left of the work, then let go."""
@@ -51,6 +148,153 @@ class Lease:
             remove_tree(self._disk, self.path)
         finally:
             os.close(self._descriptor)
+
+    def _taken(self) -> tuple[str, int]:
+        while True:
+            path = f"{self._root}/{WORK_FOLDER}/{random_name()}"
+            self._disk.make_folder(path, 0o700)
+            # A sweeper may find the folder before its flock is held, and remove it;
+            # then the flock is refused, or held on a folder without a name.
+            descriptor = _locked(path)
+            if descriptor is None:
+                continue
+            if os.path.lexists(path):
+                return path, descriptor
+            os.close(descriptor)
+
+    def _record(self, lines: bytes) -> None:
+        """Add whole lines to the record, or leave it as it was."""
+        path = f"{self.path}/{RECORD}"
+        size = os.lstat(path).st_size if self._wanted else 0
+        if size + len(lines) > RECORD_BYTES:
+            raise StoreFailure(path, f"more trees are needed than {RECORD_BYTES} bytes can name")
+        try:
+            if size:
+                self._disk.append(path, lines)
+            else:
+                self._disk.write_file(path, header_of(self._boot, self._purpose) + lines, 0o644)
+        except OSError:
+            self._undo(path, size)
+            raise
+
+    def _undo(self, path: str, size: int) -> None:
+        with suppress(FileNotFoundError):
+            if size:
+                self._disk.truncate(path, size)
+            else:
+                self._disk.remove_file(path)
+
+
+def live_leases(
+    root: str,
+    *,
+    boot: str | None = None,
+    mount_table: str = MOUNT_TABLE,
+    now: Callable[[], float] = time,
+) -> tuple[LiveLease, ...]:
+    """Return who is at work in the store at ``root``, in no order.
+
+    Hold ``gc.lock`` exclusively: without it a record may be read half written, which
+    looks like a damaged one.
+
+    Raises:
+        LeaseUnreadable: somebody's needs cannot be known, so nothing may be removed.
+
+    """
+    living = list[LiveLease]()
+    judge = _Judge(root, boot, mount_table, now)
+    for folder in _entries(f"{root}/{WORK_FOLDER}", failing=True):
+        try:
+            if not stat.S_ISDIR(os.lstat(folder).st_mode):
+                continue  # a lease is a folder; verification names what else is here
+            descriptor = _locked(folder)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise unreadable(folder, error) from error
+        try:
+            record = judge.record_if_alive(folder, held=descriptor is None)
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
+        if record is not None:
+            living.append(LiveLease(folder, record.purpose, record.process, record.wants))
+    return tuple(living)
+
+
+def sweep(
+    root: str,
+    disk: Disk,
+    *,
+    boot: str | None = None,
+    mount_table: str = MOUNT_TABLE,
+    now: Callable[[], float] = time,
+) -> None:
+    """Remove the leases of the dead, and the trash. What cannot be removed stays."""
+    judge = _Judge(root, boot, mount_table, now)
+    folders = _entries(f"{root}/{WORK_FOLDER}")
+    if folders and judge.reach == "unsafe":
+        return  # whether anyone lives cannot be told there, and nobody may write
+    for folder in folders:
+        with suppress(OSError, LeaseUnreadable):
+            _sweep_one(folder, disk, judge)
+    empty_trash(root, disk)
+
+
+def empty_trash(root: str, disk: Disk) -> None:
+    """Remove what was moved to the trash. What cannot be removed stays."""
+    for path in _entries(f"{root}/trash"):
+        with suppress(OSError):
+            if may_remove(path):
+                remove_tree(disk, path)
+
+
+def discard(root: str, disk: Disk, path: str) -> None:
+    """Move ``path`` to the trash in one step; nobody sees it half removed."""
+    with suppress(FileNotFoundError):
+        if os.path.isdir(path) and not os.path.islink(path) and not os.access(path, os.W_OK):
+            disk.set_mode(path, 0o700)  # a read-only directory cannot change its parent
+        disk.move(path, f"{root}/trash/{random_name()}")
+
+
+@contextmanager
+def gc_lock(root: str, *, exclusive: bool, wait: bool = True) -> Generator[bool]:
+    """Hold ``gc.lock``: shared to publish, exclusive to remove; yield whether it is held.
+
+    It is, if the caller waits; with ``wait=False`` it is not if another holds it.
+    """
+    import fcntl
+
+    kind = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
+    descriptor = os.open(f"{root}/gc.lock", _LOCK_FLAGS, 0o666)
+    try:
+        _share_lock(descriptor, root)
+        try:
+            fcntl.flock(descriptor, kind if wait else kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+    finally:
+        os.close(descriptor)
+
+
+def _share_lock(descriptor: int, root: str) -> None:
+    """Let the group of a shared store hold a lock file that we made."""
+    status = os.fstat(descriptor)
+    ours = status.st_uid == os.geteuid()
+    if ours and stat.S_IMODE(status.st_mode) != _SHARED_FILE and is_shared(root):
+        os.fchmod(descriptor, _SHARED_FILE)
+
+
+def _make_store_folders(root: str, disk: Disk) -> None:
+    """Make what a lease and its end need; in a shared store let the group use the rest too."""
+    for name in (WORK_FOLDER, "trash"):
+        os.makedirs(f"{root}/{name}", exist_ok=True)
+    if isinstance(disk, SharingDisk):
+        for name in _STORE_FOLDERS:
+            with suppress(FileNotFoundError):
+                share_with_group(disk, f"{root}/{name}".rstrip("/"), _SHARED_FOLDER)
 
 
 def _locked(folder: str) -> int | None:
@@ -72,54 +316,70 @@ def _locked(folder: str) -> int | None:
     return descriptor
 
 
-def sweep(root: str, disk: Disk) -> None:
-    """Remove the leases of the dead, and the trash. What cannot be removed stays."""
-    for folder in _entries(f"{root}/{WORK_FOLDER}"):
-        with suppress(OSError):
-            _sweep_one(folder, disk)
-    empty_trash(root, disk)
-
-
-def _sweep_one(folder: str, disk: Disk) -> None:
+def _sweep_one(folder: str, disk: Disk, judge: _Judge) -> None:
     descriptor = _locked(folder)
     if descriptor is None:
         return
     try:
-        remove_tree(disk, folder)
+        if judge.record_if_alive(folder, held=False) is None and may_remove(folder):
+            remove_tree(disk, folder)
     finally:
         os.close(descriptor)
 
 
-def empty_trash(root: str, disk: Disk) -> None:
-    """Remove what was moved to the trash. What cannot be removed stays."""
-    for path in _entries(f"{root}/trash"):
-        with suppress(OSError):
-            remove_tree(disk, path)
+class _Judge:
+    """Says whether a lease is alive; asks the machine only for what it needs."""
+
+    def __init__(
+        self, root: str, boot: str | None, mount_table: str, now: Callable[[], float]
+    ) -> None:
+        self._root, self._boot, self._mount_table, self._now = root, boot, mount_table, now
+        self._reach: Reach | None = None
+
+    @property
+    def reach(self) -> Reach:
+        """How far the store's disk reaches."""
+        if self._reach is None:
+            self._reach = reach_of(self._root, self._mount_table)
+        return self._reach
+
+    def record_if_alive(self, folder: str, *, held: bool) -> Record | None:
+        """Return the record of a lease that lives, None of one whose owner is dead.
+
+        ``held``: somebody holds its flock. If nobody does, its owner is dead, but for
+        another machine's on a network file system, whose flock may have been lost.
+        """
+        if not held and (self.reach == "local" or self._is_old(folder)):
+            return None
+        data = record_bytes(folder)
+        if not held and boot_in(data) == self._this_boot() != "":
+            return None
+        return parse_record(f"{folder}/{RECORD}", data)
+
+    def _is_old(self, folder: str) -> bool:
+        changed = 0.0
+        for path in (folder, f"{folder}/{RECORD}"):
+            with suppress(FileNotFoundError):
+                changed = max(changed, os.lstat(path).st_mtime)
+        # A lease of the future is one of a clock that was set back.
+        return abs(self._now() - changed) >= ABANDONED_SECONDS
+
+    def _this_boot(self) -> str:
+        if self._boot is None:
+            self._boot = boot_id()
+        return self._boot
 
 
-def discard(root: str, disk: Disk, path: str) -> None:
-    """Move ``path`` to the trash in one step; nobody sees it half removed."""
-    with suppress(FileNotFoundError):
-        if os.path.isdir(path) and not os.path.islink(path):
-            disk.set_mode(path, 0o700)  # a read-only directory cannot change its parent
-        disk.move(path, f"{root}/trash/{random_name()}")
+def _entries(folder: str, *, failing: bool = False) -> list[str]:
+    """Return the paths in ``folder``, none if there is no folder.
 
-
-@contextmanager
-def gc_lock(root: str, *, exclusive: bool) -> Generator[None]:
-    """Hold ``gc.lock``: shared to publish, exclusive to remove. Waits."""
-    import fcntl
-
-    descriptor = os.open(f"{root}/gc.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH)
-        yield
-    finally:
-        os.close(descriptor)
-
-
-def _entries(folder: str) -> list[str]:
+    With ``failing`` one that cannot be read is no empty one.
+    """
     try:
         return [f"{folder}/{name}" for name in os.listdir(folder)]
-    except OSError:
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        if failing:
+            raise unreadable(folder, error) from error
         return []
