@@ -7,34 +7,80 @@ import os
 import subprocess
 import sys
 import tempfile
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
+from spm_store.durable import Disk
+from tests.store.crash_world import SCENARIOS
+from tests.store.dying_disk import points_of
+from tests.store.recorded_disk import DISK_CALLS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 ROOT = Path(__file__).parents[2]
-
-
-PARTS = 4
+AT_LEAST = {"add-first": 45, "add-one": 35, "add-several": 180, "remove": 35, "clear": 45}
+PARTS = 2
 # A kill asks nothing of the disk, so the hundreds of stores need not wait for one.
 IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 
-@pytest.mark.parametrize("part", range(PARTS))
-@pytest.mark.parametrize(
-    ("scenario", "at_least"),
-    [("add-first", 60), ("add-one", 50), ("add-several", 180), ("remove", 30), ("clear", 40)],
-)
-def test_a_kill_before_or_after_any_change_of_the_disk_loses_nothing(
-    scenario: str, at_least: int, part: int
-) -> None:
+def answers_of(arguments: Sequence[str]) -> list[dict[str, list[str]]]:
+    """Run the child and return what it prints."""
     with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
-        arguments = [scenario, folder, str(part), str(PARTS)]
-        command = [sys.executable, "-m", "tests.store.crash_child", *arguments]
-
+        command = [sys.executable, "-m", "tests.store.crash_child", folder, *arguments]
         run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-
-    points = [json.loads(line) for line in run.stdout.splitlines()]
     assert run.stderr == ""
     assert run.returncode == 0
+    return [json.loads(line) for line in run.stdout.splitlines()]
+
+
+@cache
+def whole_runs() -> dict[str, dict[str, list[str]]]:
+    """Return what each scenario calls if nobody interrupts it."""
+    return {name: answers_of([name])[0] for name in SCENARIOS}
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_a_kill_before_inside_or_after_any_change_of_the_disk_loses_nothing(
+    name: str, part: int
+) -> None:
+    _, *points = answers_of([name, str(part), str(PARTS)])
+
     assert [point for point in points if point["wrong"]] == []
-    assert len(points) >= at_least // PARTS
+    assert len(points) >= AT_LEAST[name] // PARTS
+
+
+def test_every_change_of_the_disk_goes_through_the_seam() -> None:
+    around = {name: run["around"] for name, run in whole_runs().items() if run["around"]}
+
+    assert around == {}
+
+
+def test_the_scenarios_are_killed_at_every_call_the_disk_has() -> None:
+    """A new method of the disk needs a scenario that calls it."""
+    called = {call for run in whole_runs().values() for call in run["calls"]}
+
+    assert set(DISK_CALLS) - called - untried() == set()
+
+
+def test_there_are_more_than_three_hundred_points_to_be_killed_at() -> None:
+    points = {name: len(points_of(run["calls"])) for name, run in whole_runs().items()}
+
+    assert points == points | {name: max(points[name], AT_LEAST[name]) for name in AT_LEAST}
+    assert sum(points.values()) > 300
+
+
+def untried() -> set[str]:
+    """Return what the file system of the scenarios cannot do."""
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
+        Path(folder, "one").write_bytes(b"x")
+        try:
+            Disk().clone(f"{folder}/one", f"{folder}/other", 0o600)
+        except OSError:
+            return {"clone"}
+        return set()
