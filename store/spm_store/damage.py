@@ -20,8 +20,12 @@ DamageKind: TypeAlias = Literal[
     "foreign-entry",
     "unreadable",
     "wrong-index",
+    "wrong-link",
+    "wrong-set",
 ]
-"""``foreign-entry`` is a symlink, a device, or anything else the store never makes."""
+"""``foreign-entry`` is a symlink, a device, or anything else the store never makes;
+``wrong-link`` is a link of a shelf or a set that leads elsewhere or nowhere;
+``wrong-set`` is a set whose listing is not that of its digest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +34,8 @@ class Damage:
 
     kind: DamageKind
     path: Path
-    digest: Digest
-    """Of the tree it belongs to, or of the blob itself."""
+    digest: Digest | None
+    """Of the tree it belongs to, or of the blob or set itself; None if of neither."""
 
     def __str__(self) -> str:
         """Return kind and place, for people."""

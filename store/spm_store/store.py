@@ -91,15 +91,19 @@ class Store(Catalogue):
             raise TreeDamaged(digest, tree.path, damage)
         return tree
 
-    def verify(self, progress: Callable[[int, int], None] | None = None) -> tuple[Damage, ...]:
+    def verify(
+        self, progress: Callable[[int, int], None] | None = None, jobs: int | None = None
+    ) -> tuple[Damage, ...]:
         """Hash everything again; return what is not as it was stored, empty if all is.
 
-        What a killed process left over is no damage, see ``leftovers``.
+        At most ``jobs`` threads hash, by default one a processor, up to 8. ``progress``
+        gets the steps done and the steps in all, in this thread. What a killed process
+        left over is no damage, see ``leftovers``. Others may use the store meanwhile.
         """
-        from spm_store.verify import Verification
+        from spm_store.verify import verify
 
         with storing(self.root):
-            return Verification(self).run(progress)
+            return verify(self, progress, jobs)
 
     def leftovers(self) -> tuple[Path, ...]:
         """Return the trees without a row: whole or not, nothing reads them."""

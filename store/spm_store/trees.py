@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from spm_store.blobs import EXECUTABLE_MODE, FILE_MODE, read_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from spm_spec.digests import Digest
@@ -114,6 +114,18 @@ def _entries(place: str, without: str | None) -> Iterator[FileEntry]:
 
 def damage_of(place: str, digest: Digest) -> str | None:
     """Return what is wrong first with the tree at ``place``, None if it is whole."""
+    from spm_store.hashing import Hashing, Unhashable
+
+    try:
+        if Hashing().fold(place).raw == digest.raw:
+            return None
+    except (OSError, Unhashable):
+        pass  # the longer way finds the words for it
+    return _described(place, digest)
+
+
+def _described(place: str, digest: Digest) -> str | None:
+    """Do what ``damage_of`` does, slowly, and say what is wrong."""
     from spm_spec.tree import InvalidTree
 
     try:
@@ -129,9 +141,14 @@ def damage_of(place: str, digest: Digest) -> str | None:
 
 def encode_directories(tree: Tree) -> bytes:
     """Return the canonical bytes of every directory, each after its length, the root first."""
-    directories = [tree.directories[path] for path in sorted(tree.directories)]
+    return join_directories(tree.directories)
+
+
+def join_directories(directories: Mapping[str, bytes]) -> bytes:
+    """Return canonical directories by path, each after its length, the root first."""
     return b"".join(
-        len(directory).to_bytes(_LENGTH_BYTES, "big") + directory for directory in directories
+        len(directories[path]).to_bytes(_LENGTH_BYTES, "big") + directories[path]
+        for path in sorted(directories)
     )
 
 

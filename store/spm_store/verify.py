@@ -1,141 +1,230 @@
-"""Hash the whole store again and name everything that is not as it was stored."""
+"""Hash the whole store again and name everything that is not as it was stored.
+
+Others add, remove and repair meanwhile. What is not right at first sight is looked at
+again, with the index's row read anew and under the lock that keeps collectors out; only
+what is wrong both times is damage.
+"""
 
 from __future__ import annotations
 
 import os
-import stat
+from collections import deque
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from spm_spec.digests import DIGEST_PREFIX, Digest, InvalidDigest, blob_digest
-from spm_store.blobs import blob_name, mode_of, read_file
-from spm_store.damage import Damage
-from spm_store.trees import FOLDER_MODE, decode_directories, walk_tree
+from spm_spec.digests import Digest
+from spm_store.blobs import EXECUTABLE_MODE, FILE_MODE
+from spm_store.hashing import FOLDER_FLAGS, Hashing, Unhashable
+from spm_store.inspection import (
+    blob_damage,
+    blob_of_name,
+    blobs_of,
+    name_of_blob,
+    tree_damage,
+)
+from spm_store.lanes import side_by_side
+from spm_store.leases import gc_lock
+from spm_store.surroundings import foreign_entries, unreadable_roots, wrong_links
+from spm_store.trees import decode_directories, join_directories
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
-    from spm_spec.tree import TreeFile
     from spm_store.catalogue import Catalogue
-    from spm_store.damage import DamageKind
-    from spm_store.trees import StoredTree
+    from spm_store.damage import Damage
+    from spm_store.index import Row
+
+MOST_JOBS = 8  # threads, unless the caller wants more
+LARGE_TREE_BYTES = 64 * 1024  # bytes a file, from which a tree is worth a thread of its own
+
+_TREES_AT_ONCE = 16
 
 
-class Verification:
-    """One pass over a store. A file with two names is hashed once."""
+def default_jobs() -> int:
+    """Return how many threads hash if nobody says."""
+    return min(MOST_JOBS, os.cpu_count() or 1)
 
-    def __init__(self, store: Catalogue) -> None:
-        """Know the store; nothing is read yet."""
+
+def layers_below(store: Catalogue) -> tuple[Catalogue, ...]:
+    """Return the lower stores, the first to be looked in first."""
+    return getattr(store, "lower", ())
+
+
+def verify(
+    store: Catalogue, progress: Callable[[int, int], None] | None, jobs: int | None
+) -> tuple[Damage, ...]:
+    """Return every damage, sorted by place; ``progress`` gets steps done and steps in all.
+
+    It is called in the caller's thread.
+    """
+    threads = jobs or default_jobs()
+    lower = [_Pass(below, threads) for below in layers_below(store)]
+    passes = [_Pass(store, threads, lower), *lower]
+    found: set[Damage] = set()
+    steps, done = sum(each.steps for each in passes), 0
+    for each in passes:
+        for looked_at in each.first_sight():
+            done += looked_at
+            if progress:
+                progress(done, steps)
+        found.update(each.confirmed())
+    return tuple(sorted(found, key=lambda damage: (os.fspath(damage.path), damage.kind)))
+
+
+class _Pass:
+    """One pass over one layer."""
+
+    def __init__(self, store: Catalogue, jobs: int, lower: Sequence[_Pass] | None = None) -> None:
+        """Read the index of one layer; ``lower`` are the others, None for one of them."""
         self._store = store
-        self._hashed: dict[tuple[int, int], Digest] = {}
-        self._needed: dict[str, TreeFile] = {}
+        self._root = os.fspath(store.root)
+        self._is_upper = lower is not None
+        self._lower = [below._root for below in lower or ()]  # noqa: SLF001  # of the same class
+        self._jobs = jobs
+        self._hashing = Hashing(jobs)
+        self._encoded = dict(store.index.directories())
+        # A tree removed between the two readings has no directories, and is left out.
+        self._rows = [row for row in store.index.all_rows() if row.digest in self._encoded]
+        self._known = {row.digest for row in self._rows}
+        for below in lower or ():
+            self._known |= below._known  # noqa: SLF001  # of the same class
+        self._folders = _listed(f"{self._root}/blobs")
+        self._suspicious: list[Row] = []
+        self._needed: set[bytes] = set()
+        self._wrong_blobs: set[bytes] = set()
+        self._present: set[bytes] = set()
+        self.steps = len(self._rows) + len(self._folders)
 
-    def run(self, progress: Callable[[int, int], None] | None) -> tuple[Damage, ...]:
-        """Return every damage, trees first; ``progress`` gets steps done and steps in all."""
-        trees = list(self._store.trees(present=False))
-        encoded = dict(self._store.index.directories())
-        found: list[Damage] = []
-        blobs = list(self._blob_places())
-        steps = len(trees) + len(blobs)
-        for done, tree in enumerate(trees, 1):
-            found += self._tree(tree, encoded.get(tree.digest.raw))
-            if progress:
-                progress(done, steps)
-        for done, (name, place) in enumerate(blobs, len(trees) + 1):
-            found += self._blob(name, place)
-            if progress:
-                progress(done, steps)
-        found += self._missing_blobs({name for name, _ in blobs})
-        return tuple(found)
+    def first_sight(self) -> Iterator[int]:
+        """Hash everything; yield how many trees or folders of blobs were looked at."""
+        large = deque([row] for row in self._rows if row.size >= LARGE_TREE_BYTES * row.files)
+        rows = [row for row in self._rows if row.size < LARGE_TREE_BYTES * row.files]
+        size = max(1, min(_TREES_AT_ONCE, len(rows) // (self._jobs * 8)))
+        small = deque(rows[start : start + size] for start in range(0, len(rows), size))
+        yield from side_by_side(small, large, self._look_at_trees, self._jobs)
+        folders = deque(self._folders)
+        yield from side_by_side(folders, deque(), self._look_at_blobs, self._jobs)
 
-    def _tree(self, tree: StoredTree, encoded: bytes | None) -> Iterator[Damage]:
-        if encoded is None:
-            return  # removed since the rows were read
+    def confirmed(self) -> Iterator[Damage]:
+        """Yield what was wrong at first sight and still is."""
+        for row in self._suspicious:
+            yield from self._tree_confirmed(row)
+        for blob in sorted(self._wrong_blobs):
+            first = set(blob_damage(self._root, blob))
+            with self._steady():
+                second = list(blob_damage(self._root, blob))
+            yield from (found for found in second if found in first and _is_there(found))
+        yield from self._missing_confirmed()
+        first = set(self._around())
+        if first:
+            with self._steady():
+                yield from first.intersection(self._around())
+
+    def _look_at_trees(self, rows: list[Row]) -> int:
+        with self._hashing.at_work():
+            for row in rows:
+                if not self._is_whole(row):
+                    self._suspicious.append(row)
+        return len(rows)
+
+    def _is_whole(self, row: Row) -> bool:
+        encoded = self._encoded[row.digest]
         try:
-            files = decode_directories(encoded, tree.digest)
-        except ValueError:
-            yield self._damage("wrong-index", self._store.index.path, tree.digest)
-            return
-        self._needed |= {blob_name(file): file for file in files if file.size}
-        place = os.fspath(tree.path)
-        if not os.path.lexists(place):
-            yield self._damage("missing-tree", place, tree.digest)
-        elif os.path.islink(place) or not os.path.isdir(place):
-            yield self._damage("foreign-entry", place, tree.digest)
-        else:
-            yield from self._contents(tree.digest, place, {file.path: file for file in files})
+            folded = self._hashing.fold(_place(self._root, row))
+            if folded.raw == row.digest and join_directories(folded.directories) == encoded:
+                self._needed.update(folded.blobs)
+                return folded.modes_right
+        except (OSError, Unhashable):
+            pass
+        with suppress(ValueError):
+            self._needed.update(blobs_of(decode_directories(encoded, Digest(row.digest))))
+        return False
 
-    def _contents(
-        self, digest: Digest, place: str, missing: dict[str, TreeFile]
-    ) -> Iterator[Damage]:
-        """Compare a folder with the files it should hold; empties ``missing``."""
-        folders = {path.rpartition("/")[0] for path in missing}
-        folders |= {part for path in folders for part in _parents(path)}
-        if stat.S_IMODE(os.lstat(place).st_mode) != FOLDER_MODE:
-            yield self._damage("wrong-mode", place, digest)
+    def _look_at_blobs(self, name: str) -> int:
+        with self._hashing.at_work(), suppress(OSError):
+            folder = os.open(f"{self._root}/blobs/{name}", FOLDER_FLAGS)
+            try:
+                device = os.fstat(folder).st_dev
+                with os.scandir(folder) as entries:
+                    for entry in entries:
+                        blob = blob_of_name(f"{name}/{entry.name}")
+                        if blob is not None:
+                            self._present.add(blob)
+                            if not self._is_right(entry, blob, folder, device):
+                                self._wrong_blobs.add(blob)
+            finally:
+                os.close(folder)
+        return 1
+
+    def _is_right(self, entry: os.DirEntry[str], blob: bytes, folder: int, device: int) -> bool:
+        if not entry.is_file(follow_symlinks=False):
+            return False
         try:
-            for found in walk_tree(place):
-                file = missing.pop(found.path, None)
-                if found.kind == "foreign":
-                    yield self._damage("foreign-entry", found.place, digest)
-                elif found.kind == "file" and file is not None:
-                    yield from self._file(
-                        found.place, file.digest, executable=file.executable, owner=digest
-                    )
-                elif found.kind == "file" or found.path not in folders:
-                    yield self._damage("extra-file", found.place, digest)
-                elif stat.S_IMODE(os.lstat(found.place).st_mode) != FOLDER_MODE:
-                    yield self._damage("wrong-mode", found.place, digest)
-        except OSError as error:
-            yield self._damage("unreadable", str(error.filename or place), digest)
+            raw, _, mode = self._hashing.content(entry, folder, device)
+        except (OSError, Unhashable):
+            return False
+        if len(blob) == len(raw):
+            return mode == FILE_MODE and raw == blob
+        return mode == EXECUTABLE_MODE and raw == blob[:-1]
+
+    def _tree_confirmed(self, row: Row) -> Iterator[Damage]:
+        first = set(self._tree_damage(row))
+        if not first:
             return
-        for path in missing:
-            yield self._damage("missing-file", f"{place}/{path}", digest)
+        with self._steady():
+            again = self._store.index.rows([row.digest])
+            yield from (
+                damage for now in again for damage in self._tree_damage(now) if damage in first
+            )
 
-    def _file(
-        self, place: str, expected: Digest, *, executable: bool, owner: Digest
-    ) -> Iterator[Damage]:
-        try:
-            status = os.lstat(place)
-            identity = (status.st_dev, status.st_ino)
-            if identity not in self._hashed:
-                self._hashed[identity] = blob_digest(read_file(place)[0])
-        except OSError:
-            yield self._damage("unreadable", place, owner)
+    def _tree_damage(self, row: Row) -> Iterator[Damage]:
+        place, encoded = _place(self._root, row), self._encoded[row.digest]
+        return tree_damage(place, self._store.index.path, Digest(row.digest), encoded)
+
+    def _missing_confirmed(self) -> Iterator[Damage]:
+        """Yield the blobs that trees need and that are not there."""
+        missing = {
+            blob
+            for blob in self._needed - self._present
+            if not os.path.lexists(f"{self._root}/blobs/{name_of_blob(blob)}")
+        }
+        if not missing:
             return
-        if self._hashed[identity] != expected:
-            yield self._damage("wrong-bytes", place, owner)
-        if stat.S_IMODE(status.st_mode) != mode_of(executable=executable):
-            yield self._damage("wrong-mode", place, owner)
+        with self._steady():
+            needed = set[bytes]()
+            for digest, encoded in self._store.index.directories():
+                with suppress(ValueError):
+                    needed |= missing & blobs_of(decode_directories(encoded, Digest(digest)))
+            for blob in sorted(needed):
+                yield from blob_damage(self._root, blob)
 
-    def _blob_places(self) -> Iterator[tuple[str, str]]:
-        blobs = f"{os.fspath(self._store.root)}/blobs"
-        if os.path.isdir(blobs):
-            for found in walk_tree(blobs):
-                if found.kind in {"file", "foreign"}:
-                    yield found.path, found.place
+    def _around(self) -> Iterator[Damage]:
+        """Yield what is wrong beside trees and blobs."""
+        yield from foreign_entries(self._root)
+        yield from unreadable_roots(self._root)
+        yield from wrong_links(self._root, self._lower, self._known)
 
-    def _blob(self, name: str, place: str) -> Iterator[Damage]:
-        digits, _, suffix = name.rpartition("/")[2].partition("-")
-        try:
-            digest = Digest.parse(DIGEST_PREFIX + digits)
-        except InvalidDigest:
-            return  # not a name of ours; nothing reads it
-        if os.path.islink(place) or not os.path.isfile(place):
-            if os.path.lexists(place):
-                yield self._damage("foreign-entry", place, digest)
-            return
-        yield from self._file(place, digest, executable=suffix == "x", owner=digest)
-
-    def _missing_blobs(self, present: set[str]) -> Iterator[Damage]:
-        for name in sorted(self._needed.keys() - present):
-            place = f"{os.fspath(self._store.root)}/blobs/{name}"
-            yield self._damage("missing-blob", place, self._needed[name].digest)
-
-    def _damage(self, kind: DamageKind, place: str, digest: Digest) -> Damage:
-        return Damage(kind, self._store.root.__class__(place), digest)
+    @contextmanager
+    def _steady(self) -> Generator[None]:
+        """Keep collectors out, if this layer is one that may be written."""
+        with ExitStack() as held:
+            if self._is_upper:
+                with suppress(OSError):
+                    held.enter_context(gc_lock(self._root, exclusive=False))
+            yield
 
 
-def _parents(path: str) -> Iterator[str]:
-    while path:
-        yield path
-        path = path.rpartition("/")[0]
+def _place(root: str, row: Row) -> str:
+    return f"{root}/trees/{row.digest.hex()}-{row.name}"
+
+
+def _is_there(damage: Damage) -> bool:
+    """Whether it is of something that is there; what is not may have been removed."""
+    return damage.kind != "missing-blob"
+
+
+def _listed(folder: str) -> list[str]:
+    try:
+        return sorted(os.listdir(folder))
+    except OSError:
+        return []

@@ -179,7 +179,10 @@ def test_progress_counts_to_the_end(store: Store) -> None:
 
     store.verify(lambda done, steps: seen.append((done, steps)))
 
-    assert seen == [(step, 6) for step in range(1, 7)]
+    steps = seen[-1][1]
+    assert seen == sorted(seen)
+    assert seen[-1] == (steps, steps)
+    assert {total for _, total in seen} == {steps}
 
 
 def test_a_damage_reads_as_kind_and_place(store: Store) -> None:
