@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT_LIMITS",
+    "ClaimedPaths",
     "FileEntry",
     "InvalidTree",
     "Kind",
@@ -96,13 +97,13 @@ def build_tree(files: Iterable[FileEntry], limits: Limits = DEFAULT_LIMITS) -> T
             or there are no files.
 
     """
-    paths = _Paths(limits)
+    paths = ClaimedPaths(limits)
     hashed: list[TreeFile] = []
     for entry in files:
         size = len(entry.data)
         paths.claim(entry.path, size)
         hashed.append(TreeFile(entry.path, blob_digest(entry.data), entry.executable, size))
-    return _tree(paths, hashed)
+    return tree_from(paths, hashed)
 
 
 def tree_of(files: Iterable[TreeFile], limits: Limits = DEFAULT_LIMITS) -> Tree:
@@ -112,12 +113,12 @@ def tree_of(files: Iterable[TreeFile], limits: Limits = DEFAULT_LIMITS) -> Tree:
         InvalidTree: as ``build_tree``.
 
     """
-    paths = _Paths(limits)
+    paths = ClaimedPaths(limits)
     known: list[TreeFile] = []
     for file in files:
         paths.claim(file.path, file.size)
         known.append(file)
-    return _tree(paths, known)
+    return tree_from(paths, known)
 
 
 def check_files(files: Iterable[tuple[str, int]], limits: Limits = DEFAULT_LIMITS) -> None:
@@ -127,14 +128,19 @@ def check_files(files: Iterable[tuple[str, int]], limits: Limits = DEFAULT_LIMIT
         InvalidTree: as ``build_tree``.
 
     """
-    paths = _Paths(limits)
+    paths = ClaimedPaths(limits)
     for path, size in files:
         paths.claim(path, size)
     paths.check_some()
 
 
-def _tree(paths: _Paths, files: list[TreeFile]) -> Tree:
-    """Encode every directory after those it holds; return the tree."""
+def tree_from(paths: ClaimedPaths, files: list[TreeFile]) -> Tree:
+    """Return the tree of ``files``, whose paths and sizes were claimed in ``paths``.
+
+    Raises:
+        InvalidTree: there are no files.
+
+    """
     paths.check_some()
     rows: dict[str, list[Row]] = {directory: [] for directory in paths.directories}
     for file in files:
@@ -157,13 +163,14 @@ def _tree(paths: _Paths, files: list[TreeFile]) -> Tree:
     return Tree(digest, paths.size, encoded, ordered)
 
 
-class _Paths:
+class ClaimedPaths:
     """The paths of a tree, each checked against all before it.
 
     What is the same for all files of a directory is checked with its first one.
     """
 
     def __init__(self, limits: Limits) -> None:
+        """Know no path yet."""
         self._limits = limits
         self._files: set[str] = set()
         self.size = 0
@@ -172,7 +179,10 @@ class _Paths:
         """For each directory, which name has taken which key."""
 
     def claim(self, path: str, size: int) -> None:
-        """Take a path for a file of ``size`` bytes, or refuse it."""
+        """Take a path for a file of ``size`` bytes, or refuse it.
+
+        A size that is not known yet is 0, and is counted when it is known.
+        """
         parent, _, name = path.rpartition("/")
         if not self._is_plain(path, parent, name):
             check_path(path, self._limits)
@@ -180,7 +190,7 @@ class _Paths:
             raise InvalidTree("duplicate-path", path, "the path appears twice")
         if path in self.directories:
             raise InvalidTree("file-and-directory", path, "a file is also a directory")
-        self._count(path, size)
+        self.count(path, size)
         if parent not in self.directories:
             self._open(parent)
         self._claim(parent, name)
@@ -227,7 +237,7 @@ class _Paths:
             explanation = f"the name equals {shown(other)} where case is ignored"
             raise InvalidTree("case-collision", path, explanation)
 
-    def _count(self, path: str, size: int) -> None:
+    def count(self, path: str, size: int) -> None:
         """Hold the caps on bytes."""
         if size > self._limits.file_bytes:
             explanation = f"{size} bytes, the limit is {self._limits.file_bytes}"
