@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Self
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
 SECONDS = 30
 """How long a mount or an unmount may take."""
@@ -106,7 +106,7 @@ def packaged(recipe: Recipe) -> bool:
 
 
 @contextmanager
-def mounted(recipe: Recipe) -> Iterator[Path]:
+def mounted(recipe: Recipe) -> Generator[Path]:
     """Make and mount a file system, for as long as the block runs or this process lives.
 
     Raises:
