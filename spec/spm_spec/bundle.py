@@ -23,7 +23,7 @@ from spm_spec.bundle_listing import (
 )
 from spm_spec.digests import DIGEST_BYTES, Digest
 from spm_spec.errors import HostileDataError
-from spm_spec.package_members import Flaw
+from spm_spec.package_members import CheckedChunks, Flaw
 from spm_spec.pieces import Pieces
 from spm_spec.streams import CHUNK_BYTES
 from spm_spec.tree import DEFAULT_LIMITS, InvalidTree, Limits, TreeFile
@@ -72,9 +72,9 @@ def write_bundle(
     """Yield the bytes of the bundle of ``trees``, which may come in any order and repeat.
 
     ``blob`` gives the bytes of a file, in chunks of any size; it is asked once for
-    each distinct digest, in order of digests. Of the files that have it, ``path`` is
-    one of the shortest. Inverse of ``read_bundle``. The same trees give the same bytes,
-    with the same release of zstd.
+    each distinct digest, in order of digests, with the first file that has it: by the
+    order of the trees in the bundle, then of paths. Inverse of ``read_bundle``. The same
+    trees give the same bytes, with the same release of zstd.
 
     Raises:
         InvalidTree: a reader would refuse the bundle, or ``blob`` gave other bytes
@@ -145,10 +145,9 @@ class BundleReader:
         """
         try:
             for key in self._listing.blobs:
-                chunks = self._checked(key)
+                chunks = CheckedChunks(self._checked(key), self._refusal)
                 yield key, chunks
-                for _ in chunks:
-                    pass
+                chunks.finish()
             self._finish()
         except Flaw as flaw:
             raise self._refusal(flaw) from flaw
@@ -169,16 +168,13 @@ class BundleReader:
         """Yield the chunks of one blob, the last one after checking them all."""
         hasher = blake3()
         held = b""
-        try:
-            for chunk in self._pieces.chunks(key.size):
-                if held:
-                    yield held
-                hasher.update(chunk)
-                held = chunk
-            if hasher.digest() != key.digest.raw:
-                raise Flaw("wrong-bytes", f"the bytes are not those of {key.digest}")
-        except Flaw as flaw:
-            raise self._refusal(flaw) from flaw
+        for chunk in self._pieces.chunks(key.size):
+            if held:
+                yield held
+            hasher.update(chunk)
+            held = chunk
+        if hasher.digest() != key.digest.raw:
+            raise Flaw("wrong-bytes", f"the bytes are not those of {key.digest}")
         if held:
             yield held
 
@@ -191,7 +187,7 @@ class BundleReader:
         if self._read(1):
             raise Flaw("trailing-data", "bytes follow the zstd frame")
 
-    def _refusal(self, flaw: Flaw) -> BundleRefused:
+    def _refusal(self, flaw: Flaw | InvalidTree) -> BundleRefused:
         """Return the refusal of a flaw."""
         return BundleRefused(self._origin, flaw.reason, flaw.explanation, flaw.path)
 

@@ -8,12 +8,13 @@ reason. See spec/package.md.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from io import BytesIO
 from typing import TYPE_CHECKING, Literal
 
 from spm_spec.errors import HostileDataError
 from spm_spec.package_compression import (
     GZIP_MAGIC,
-    ZSTD_MAGIC,
     expand_gzip,
     expand_zstd,
     gzip_stored,
@@ -21,12 +22,15 @@ from spm_spec.package_compression import (
 )
 from spm_spec.package_members import Flaw, Member, expanded_limit
 from spm_spec.package_tar import read_tar, write_tar
-from spm_spec.package_zip import EMPTY_MAGIC, LOCAL_MAGIC, read_zip, write_zip
-from spm_spec.tree import DEFAULT_LIMITS, FileEntry, InvalidTree, Limits, build_tree
+from spm_spec.package_zip import EMPTY_MAGIC, LOCAL_MAGIC, Extent, read_zip, write_zip
+from spm_spec.tree import DEFAULT_LIMITS, FileEntry, InvalidTree, Limits, check_files
 from spm_spec.tree_names import folded, shown
+from spm_spec.zstd_frame import ZSTD_MAGIC
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from spm_spec.streams import Source
 
 PACKAGE_SUFFIX = ".spm"
 Form = Literal["tar.zst", "tar.gz", "zip"]
@@ -62,11 +66,12 @@ def write_package(files: Iterable[FileEntry], form: Form = "tar.zst") -> bytes:
 
     """
     ordered = sorted(files, key=lambda entry: entry.path.encode("utf-8", "surrogatepass"))
-    build_tree(ordered)
+    check_files((entry.path, len(entry.data)) for entry in ordered)
     for entry in ordered:
-        if _is_dropped(entry.path, entry.data):
+        if is_dropped(entry.path, entry.data):
             raise InvalidTree("not-carried", entry.path, "a package does not carry such files")
-    if folder := _wrapper(ordered):
+    if start := wrapper_length([entry.path for entry in ordered]):
+        folder = ordered[0].path[: start - 1]
         raise InvalidTree("wrapped", folder, "the whole skill is inside one folder")
     if form == "zip":
         return write_zip(ordered)
@@ -86,45 +91,63 @@ def read_package(
         PackageRefused: the archive is not accepted.
 
     """
+    files: list[FileEntry] = []
     try:
-        files = _unwrapped(_files(_members(data, limits), limits))
-        build_tree(files, limits)
-    except Flaw as flaw:
-        raise PackageRefused(origin, flaw.reason, flaw.explanation, flaw.path) from flaw
-    except InvalidTree as error:
-        raise PackageRefused(origin, error.reason, error.explanation, error.path) from error
+        for member in read_members(BytesIO(data), limits):
+            content = b"".join(member.chunks)
+            if not member.is_directory and not is_dropped(member.path, content):
+                files.append(FileEntry(member.path, content, member.executable))
+        start = wrapper_length([entry.path for entry in files])
+        if start:
+            files = [replace(entry, path=entry.path[start:]) for entry in files]
+        check_files(((entry.path, len(entry.data)) for entry in files), limits)
+    except (Flaw, InvalidTree) as flaw:
+        raise refusal(flaw, origin) from flaw
     return tuple(sorted(files, key=lambda entry: entry.path.encode()))
 
 
-def _members(data: bytes, limits: Limits) -> Iterator[Member]:
-    """Return the members of an archive of any form; the first bytes tell which."""
-    if data.startswith(ZSTD_MAGIC):
-        return read_tar(expand_zstd(data, expanded_limit(len(data), limits)), limits)
-    if data.startswith(GZIP_MAGIC):
-        return read_tar(expand_gzip(data, expanded_limit(len(data), limits)), limits)
-    if data.startswith((LOCAL_MAGIC, EMPTY_MAGIC)):
-        return read_zip(data, limits)
-    raise Flaw("unknown-format", "the file is neither tar.zst, tar.gz nor zip")
+def refusal(flaw: Flaw | InvalidTree, origin: str) -> PackageRefused:
+    """Return the refusal of the archive from ``origin`` for a flaw."""
+    return PackageRefused(origin, flaw.reason, flaw.explanation, flaw.path)
 
 
-def _files(members: Iterator[Member], limits: Limits) -> list[FileEntry]:
-    """Return the files among the members; directories count only against collisions."""
-    files: list[FileEntry] = []
+def read_members(source: Source, limits: Limits) -> Iterator[Member]:
+    """Yield the members of an archive of any form; the first bytes tell which.
+
+    Each is held against those before it. Its chunks must be taken before the next.
+
+    Raises:
+        Flaw: the archive is not accepted.
+        InvalidTree: a path no tree can hold.
+
+    """
     directories: dict[str, bool] = {}
     taken: dict[str, str] = {}
     total = 0
-    for member in members:
+    for member in _members(source, limits):
         _claim(member, taken, directories)
-        total += len(member.data)
+        total += member.size
         if total > limits.tree_bytes:
             explanation = f"the archive holds more than {limits.tree_bytes} bytes"
             raise Flaw("tree-too-large", explanation, member.path)
         if len(taken) > limits.entries:
             explanation = f"the archive has more than {limits.entries} entries"
             raise Flaw("too-many-entries", explanation, member.path)
-        if not member.is_directory and not _is_dropped(member.path, member.data):
-            files.append(FileEntry(member.path, member.data, member.executable))
-    return files
+        yield member
+
+
+def _members(source: Source, limits: Limits) -> Iterator[Member]:
+    """Return the members of an archive, each checked by itself."""
+    size = source.seek(0, 2)
+    source.seek(0)
+    magic = source.read(4)
+    if magic == ZSTD_MAGIC:
+        return read_tar(expand_zstd(source, size, expanded_limit(size, limits)), limits)
+    if magic.startswith(GZIP_MAGIC):
+        return read_tar(expand_gzip(source, size, expanded_limit(size, limits)), limits)
+    if magic in {LOCAL_MAGIC, EMPTY_MAGIC}:
+        return read_zip(Extent(source, size), limits)
+    raise Flaw("unknown-format", "the file is neither tar.zst, tar.gz nor zip")
 
 
 def _claim(member: Member, taken: dict[str, str], directories: dict[str, bool]) -> None:
@@ -142,30 +165,27 @@ def _claim(member: Member, taken: dict[str, str], directories: dict[str, bool]) 
     raise Flaw("duplicate-path", "the path appears twice", member.path)
 
 
-def _is_dropped(path: str, data: bytes) -> bool:
-    """Tell files that Finder and git leave in archives and no skill means to hold."""
+def is_dropped(path: str, start: bytes) -> bool:
+    """Tell files that Finder and git leave in archives and no skill means to hold.
+
+    ``start`` is at least the first four bytes of the file's data, if it has as many.
+    """
     names = path.split("/")
     if names[-1] in _DROPPED_NAMES or not _DROPPED_FOLDERS.isdisjoint(names[:-1]):
         return True
-    return names[-1].startswith("._") and data.startswith(_APPLE_DOUBLE_MAGIC)
+    return names[-1].startswith("._") and start.startswith(_APPLE_DOUBLE_MAGIC)
 
 
-def _wrapper(files: list[FileEntry]) -> str:
-    """Return the one top folder around a whole skill, or an empty text."""
-    if not files:
-        return ""
-    folder, slash, _ = files[0].path.partition("/")
+def wrapper_length(paths: Sequence[str]) -> int:
+    """Return how long the one top folder around a whole skill is, with its slash, or 0.
+
+    GitHub's downloads have one.
+    """
+    if not paths:
+        return 0
+    folder, slash, _ = paths[0].partition("/")
     prefix = folder + slash
-    if not slash or not all(entry.path.startswith(prefix) for entry in files):
-        return ""
-    paths = {entry.path for entry in files}
-    return folder if any(prefix + name in paths for name in _SKILL_FILES) else ""
-
-
-def _unwrapped(files: list[FileEntry]) -> list[FileEntry]:
-    """Take the files out of the one folder around the skill, as in a GitHub download."""
-    folder = _wrapper(files)
-    if not folder:
-        return files
-    start = len(folder) + 1
-    return [FileEntry(entry.path[start:], entry.data, entry.executable) for entry in files]
+    if not slash or not all(path.startswith(prefix) for path in paths):
+        return 0
+    known = set(paths)
+    return len(prefix) if any(prefix + name in known for name in _SKILL_FILES) else 0

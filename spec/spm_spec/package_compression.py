@@ -11,21 +11,28 @@ import zlib
 from typing import TYPE_CHECKING
 
 from spm_spec.package_members import RATIO, RATIO_FREE_BYTES, Flaw
+from spm_spec.zstd_frame import (
+    ZSTD_BLOCK_BYTES,
+    ZSTD_MAGIC,
+    FrameInput,
+    check_expanded,
+    expand_frame,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from spm_spec.streams import Source
+
 GZIP_MAGIC = b"\x1f\x8b"
-ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 ZSTD_LEVEL = 9
-ZSTD_WINDOW_BYTES = 8 * 1024 * 1024  # the largest window that is read
 _PIECE_BYTES = 64 * 1024
 _GZIP_HEADER_BYTES = 10
 _GZIP_TRAILER_BYTES = 8
 _GZIP_NAME_BYTES = 1024  # the longest name or comment in a gzip header
 _STORED_BLOCK_BYTES = 65_535
-_ZSTD_BLOCK_BYTES = 128 * 1024
-_RUN, _COMPRESSED = 1, 2  # kinds of zstd block; 0 is raw, 3 reserved
+_GZIP_HEAD_BYTES = 72 * 1024  # more than the longest header: an extra field, two texts
+_WALK_BYTES = 1024 * 1024
 
 
 def gzip_stored(data: bytes) -> bytes:
@@ -71,22 +78,26 @@ def _zstd_stored(data: bytes) -> bytes:
     # Descriptor: eight bytes of content size, no single segment, no checksum, no dictionary.
     # Window: exponent 7, mantissa 0, which is 2**(10 + 7) bytes, one block.
     pieces = [ZSTD_MAGIC, b"\xc0", bytes([7 << 3]), len(data).to_bytes(8, "little")]
-    for start in range(0, len(data), _ZSTD_BLOCK_BYTES):
-        block = data[start : start + _ZSTD_BLOCK_BYTES]
-        last = start + _ZSTD_BLOCK_BYTES >= len(data)
+    for start in range(0, len(data), ZSTD_BLOCK_BYTES):
+        block = data[start : start + ZSTD_BLOCK_BYTES]
+        last = start + ZSTD_BLOCK_BYTES >= len(data)
         pieces += [(len(block) << 3 | last).to_bytes(3, "little"), block]
     return b"".join(pieces)
 
 
-def expand_gzip(data: bytes, limit: int) -> Iterator[bytes]:
-    """Yield what one gzip member holds, at most ``limit`` bytes (RFC 1952)."""
-    position = _gzip_header_end(data)
+def expand_gzip(source: Source, size: int, limit: int) -> Iterator[bytes]:
+    """Yield what one gzip member of ``size`` bytes holds, at most ``limit`` bytes (RFC 1952)."""
+    source.seek(0)
+    head = source.read(_GZIP_HEAD_BYTES)
+    start = _gzip_header_end(head)
+    source.seek(start)
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     pending = b""
+    position = start
     checksum = total = 0
     while not inflater.eof:
         if not pending:
-            pending = data[position : position + _PIECE_BYTES]
+            pending = source.read(_PIECE_BYTES)
             position += len(pending)
         exhausted = not pending
         try:
@@ -97,10 +108,13 @@ def expand_gzip(data: bytes, limit: int) -> Iterator[bytes]:
         if exhausted and not piece and not inflater.eof:
             raise Flaw("truncated", "the gzip data ends early")
         total += len(piece)
-        _check_expanded(total, limit)
+        check_expanded(total, limit)
         checksum = zlib.crc32(piece, checksum)
         yield piece
-    _check_gzip_trailer(inflater.unused_data + data[position:], checksum, total)
+    end = position - len(inflater.unused_data)
+    source.seek(end)
+    trailer = source.read(_GZIP_TRAILER_BYTES)
+    _check_gzip_trailer(trailer, size - end, checksum, total)
 
 
 def _gzip_header_end(data: bytes) -> int:
@@ -123,84 +137,29 @@ def _gzip_header_end(data: bytes) -> int:
     return position
 
 
-def _check_gzip_trailer(rest: bytes, checksum: int, total: int) -> None:
-    """Refuse a wrong checksum or size, and anything after them."""
-    if len(rest) < _GZIP_TRAILER_BYTES:
+def _check_gzip_trailer(trailer: bytes, left: int, checksum: int, total: int) -> None:
+    """Refuse a wrong checksum or size, and anything after them in the ``left`` bytes."""
+    if len(trailer) < _GZIP_TRAILER_BYTES:
         raise Flaw("truncated", "the gzip trailer is missing")
-    if int.from_bytes(rest[:4], "little") != checksum:
+    if int.from_bytes(trailer[:4], "little") != checksum:
         raise Flaw("bad-checksum", "the gzip checksum is wrong")
-    if int.from_bytes(rest[4:8], "little") != total & 0xFFFF_FFFF:
+    if int.from_bytes(trailer[4:], "little") != total & 0xFFFF_FFFF:
         raise Flaw("bad-size", "the gzip size is wrong")
-    if len(rest) > _GZIP_TRAILER_BYTES:
-        raise Flaw("trailing-data", f"{len(rest) - 8} bytes follow the gzip member")
+    if left > _GZIP_TRAILER_BYTES:
+        raise Flaw("trailing-data", f"{left - 8} bytes follow the gzip member")
 
 
-def expand_zstd(data: bytes, limit: int) -> Iterator[bytes]:
-    """Yield what one zstd frame holds, at most ``limit`` bytes (RFC 8878)."""
-    import zstandard
+def expand_zstd(source: Source, size: int, limit: int) -> Iterator[bytes]:
+    """Yield what one zstd frame of ``size`` bytes holds, at most ``limit`` bytes (RFC 8878).
 
-    _check_one_frame(data)
-    try:
-        parameters = zstandard.get_frame_parameters(data)
-    except zstandard.ZstdError as error:
-        raise Flaw("bad-compression", "the zstd header is malformed") from error
-    if parameters.dict_id:
-        raise Flaw("bad-compression", "the zstd frame needs a dictionary")
-    if parameters.window_size > ZSTD_WINDOW_BYTES:
-        explanation = f"the window is {parameters.window_size} bytes"
-        raise Flaw("window-too-large", f"{explanation}, the limit is {ZSTD_WINDOW_BYTES}")
-    declared = parameters.content_size
-    if declared != zstandard.CONTENTSIZE_UNKNOWN:
-        _check_expanded(declared, limit)
-    decompressor = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW_BYTES)
-    total = 0
-    # One pass over a bounded reader: ``decompress`` would trust the declared size.
-    with decompressor.stream_reader(data, read_across_frames=False) as reader:
-        while True:
-            try:
-                piece = reader.read(_PIECE_BYTES)
-            except zstandard.ZstdError as error:
-                raise Flaw("bad-compression", "the zstd data does not expand") from error
-            if not piece:
-                break
-            total += len(piece)
-            _check_expanded(total, limit)
-            yield piece
-    if declared not in {total, zstandard.CONTENTSIZE_UNKNOWN}:
-        raise Flaw("bad-size", f"the zstd frame says {declared} bytes and holds {total}")
-
-
-def _check_one_frame(data: bytes) -> None:
-    """Walk the blocks of the frame: it must end exactly where ``data`` does.
-
-    The library reports neither a frame cut short nor bytes after it (RFC 8878
-    sections 3.1.1.1 and 3.1.1.2).
+    The frame is walked to its end first: what is cut short or followed by anything is
+    refused before any of it is expanded.
     """
-    if len(data) <= len(ZSTD_MAGIC):
-        raise Flaw("truncated", "the zstd header ends early")
-    descriptor = data[4]
-    single_segment = descriptor >> 5 & 1
-    position = 5 + (1 - single_segment) + (0, 1, 2, 4)[descriptor & 3]
-    position += (single_segment, 2, 4, 8)[descriptor >> 6]
-    last = False
-    while not last:
-        header = data[position : position + 3]
-        if len(header) < 3:  # noqa: PLR2004 - the size of a block header
-            raise Flaw("truncated", "the zstd data ends early")
-        value = int.from_bytes(header, "little")
-        last, kind, size = bool(value & 1), value >> 1 & 3, value >> 3
-        if kind > _COMPRESSED:
-            raise Flaw("bad-compression", "a zstd block is of a reserved kind")
-        position += 3 + (1 if kind == _RUN else size)
-    position += 4 if descriptor & 4 else 0
-    if position > len(data):
-        raise Flaw("truncated", "the zstd data ends early")
-    if position < len(data):
-        raise Flaw("trailing-data", f"{len(data) - position} bytes follow the zstd frame")
-
-
-def _check_expanded(total: int, limit: int) -> None:
-    """Refuse more bytes than the archive's own size and the limits allow."""
-    if total > limit:
-        explanation = f"the archive unpacks to more than {limit} bytes"
-        raise Flaw("decompression-bomb", explanation)
+    source.seek(0)
+    frame = FrameInput(source.read)
+    while frame.read(_WALK_BYTES):
+        pass
+    if frame.passed < size:
+        raise Flaw("trailing-data", f"{size - frame.passed} bytes follow the zstd frame")
+    source.seek(0)
+    return expand_frame(FrameInput(source.read), limit)

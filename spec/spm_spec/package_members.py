@@ -7,12 +7,16 @@ in ``spm_spec.package`` turns them into validated files and one kind of refusal.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from spm_spec.tree_names import Limits, check_path
+from spm_spec.tree_names import InvalidTree, Limits, check_path
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
 
 RATIO = 100  # unpacked bytes for each byte of the archive, at most…
 RATIO_FREE_BYTES = 1024 * 1024  # …above this size
-_WRAPPER_PATH_BYTES = 256  # a folder around the skill, with its slash
+WRAPPER_PATH_BYTES = 256  # a folder around the skill, with its slash
 
 
 class Flaw(Exception):
@@ -28,12 +32,47 @@ class Flaw(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One file or directory of an archive; a directory has no data."""
+    """One file or directory of an archive; a directory has no data.
+
+    ``chunks`` adds up to ``size`` bytes, or raises ``Flaw``.
+    """
 
     path: str
-    data: bytes
     executable: bool
     is_directory: bool
+    size: int
+    chunks: Iterator[bytes]
+
+
+class CheckedChunks:
+    """The chunks of one file, whose flaws are refusals that nobody can pass over."""
+
+    def __init__(
+        self, chunks: Iterator[bytes], refusal: Callable[[Flaw | InvalidTree], Exception]
+    ) -> None:
+        """Give ``chunks``; ``refusal`` makes of a flaw what is raised."""
+        self._chunks = chunks
+        self._refusal = refusal
+        self._refused: Exception | None = None
+
+    def __iter__(self) -> CheckedChunks:
+        """Return itself: chunks can be consumed once."""
+        return self
+
+    def __next__(self) -> bytes:
+        """Return the next chunk, or raise the refusal, again and again."""
+        if self._refused is not None:
+            raise self._refused
+        try:
+            return next(self._chunks)
+        except (Flaw, InvalidTree) as flaw:
+            self._refused = self._refusal(flaw)
+            raise self._refused from flaw
+
+    def finish(self) -> None:
+        """Pass over what is left, checking it."""
+        for _ in self:
+            pass
 
 
 def expanded_limit(archive_bytes: int, limits: Limits) -> int:
@@ -63,7 +102,7 @@ def member_path(raw: bytes, *, is_directory: bool, limits: Limits) -> str | None
     wrapped = replace(
         limits,
         depth=limits.depth + 1,
-        path_bytes=limits.path_bytes + _WRAPPER_PATH_BYTES,
+        path_bytes=limits.path_bytes + WRAPPER_PATH_BYTES,
     )
     check_path(path, wrapped)
     return path

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, NoReturn
 
 from spm_spec.package_members import Flaw, Member, member_path
+from spm_spec.pieces import Pieces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -84,47 +85,33 @@ def _pax_record(keyword: bytes, value: bytes) -> bytes:
     return b"%d" % length + rest
 
 
-class _Input:
-    """Takes exact numbers of bytes from pieces of any size."""
+class _Input(Pieces):
+    """A tar's bytes: blocks, and data with its padding."""
 
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self._pieces = pieces
-        self._waiting = bytearray()
-
-    def take(self, count: int) -> bytes:
-        """Return the next ``count`` bytes, or refuse an input that ends before."""
-        while len(self._waiting) < count:
-            piece = next(self._pieces, None)
-            if piece is None:
-                raise Flaw("truncated", "the tar ends early")
-            self._waiting += piece
-        taken = bytes(self._waiting[:count])
-        del self._waiting[:count]
-        return taken
-
-    def take_padded(self, count: int, path: str) -> bytes:
+    def take_padded(self, count: int) -> bytes:
         """Return ``count`` bytes and pass over their padding, which must be zeros."""
-        data = self.take(count + -count % BLOCK_BYTES)
-        if data.count(0, count) != len(data) - count:
+        return b"".join(self.padded_chunks(count, ""))
+
+    def padded_chunks(self, count: int, path: str) -> Iterator[bytes]:
+        """Yield ``count`` bytes and pass over their padding, which must be zeros."""
+        yield from self.chunks(count)
+        padding = self.take(-count % BLOCK_BYTES)
+        if padding.count(0) != len(padding):
             raise Flaw("hidden-data", "the padding after a file is not zeros", path)
-        return data[:count]
 
     def finish(self) -> None:
         """Read to the end; everything left must be zeros."""
         passed = 0
-        waiting = bytes(self._waiting)
-        while True:
-            passed += len(waiting)
-            if waiting.count(0) != len(waiting) or passed > PADDING_BYTES:
+        for piece in self.rest():
+            passed += len(piece)
+            if piece.count(0) != len(piece) or passed > PADDING_BYTES:
                 raise Flaw("trailing-data", "the tar goes on after its end")
-            piece = next(self._pieces, None)
-            if piece is None:
-                return
-            waiting = piece
 
 
 def read_tar(pieces: Iterator[bytes], limits: Limits) -> Iterator[Member]:
     """Yield the files and directories of a tar, checked one by one.
+
+    What is left of a member's chunks is passed over, and checked, before the next one.
 
     Raises:
         Flaw: anything that is not a plain file or directory, or not one meaning.
@@ -138,7 +125,7 @@ class _Reader:
     """Reads members; holds the name that an extension gave to the next one."""
 
     def __init__(self, pieces: Iterator[bytes], limits: Limits) -> None:
-        self._input = _Input(pieces)
+        self._input = _Input(pieces, "the tar")
         self._limits = limits
         self._next_name: bytes | None = None
         self._extended = False
@@ -150,6 +137,8 @@ class _Reader:
             member = self._member(block)
             if member is not None:
                 yield member
+                for _ in member.chunks:  # what nobody took must be right all the same
+                    pass
         if self._extended:
             raise Flaw("bad-header", "an extended header has no member after it")
         if self._input.take(BLOCK_BYTES) != _ZERO_BLOCK:
@@ -182,7 +171,7 @@ class _Reader:
         if is_directory:
             if size:
                 raise Flaw("bad-size", "a directory has a size", path or "./")
-            return None if path is None else Member(path, b"", executable=False, is_directory=True)
+            return None if path is None else Member(path, False, True, 0, iter(()))  # noqa: FBT003
         assert path is not None  # noqa: S101 - only a directory can be the archive's own
         mode = _number(block[100:108], "mode")
         if mode & _SPECIAL_MODES:
@@ -190,8 +179,8 @@ class _Reader:
         if size > self._limits.file_bytes:
             explanation = f"{size} bytes, the limit is {self._limits.file_bytes}"
             raise Flaw("file-too-large", f"the file is too large: {explanation}", path)
-        data = self._input.take_padded(size, path)
-        return Member(path, data, executable=bool(mode & 0o100), is_directory=False)
+        chunks = self._input.padded_chunks(size, path)
+        return Member(path, bool(mode & 0o100), False, size, chunks)  # noqa: FBT003
 
     def _extend(self, kind: bytes, size: int) -> None:
         """Take what a pax header or a GNU long name says about the next member."""
@@ -200,7 +189,7 @@ class _Reader:
             raise Flaw("header-too-long", explanation)
         if self._extended:
             raise Flaw("ambiguous-name", "a member has two extended headers")
-        body = self._input.take_padded(size, "")
+        body = self._input.take_padded(size)
         if kind == b"g":
             if self._headers != 1:
                 raise Flaw("pax-global", "a global header is not at the start")

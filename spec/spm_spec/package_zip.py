@@ -14,11 +14,18 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from spm_spec.package_members import Flaw, Member, expanded_limit, member_path
+from spm_spec.package_members import (
+    WRAPPER_PATH_BYTES,
+    Flaw,
+    Member,
+    expanded_limit,
+    member_path,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from spm_spec.streams import Source
     from spm_spec.tree import FileEntry
     from spm_spec.tree_names import Limits
 
@@ -43,6 +50,8 @@ _MADE_BY_UNIX = _UNIX << 8 | 20
 _FIRST_OF_1980 = 1 << 5 | 1
 _TYPE_MASK, _REGULAR, _DIRECTORY, _SYMLINK = 0o170000, 0o100000, 0o040000, 0o120000
 _SPECIAL_MODES = 0o7000
+_PIECE_BYTES = 128 * 1024
+_NAME_MARKS_BYTES = 3  # a leading `./` and a closing slash
 
 _TIMES_AND_OWNERS = frozenset({0x000A, 0x5455, 0x5855, 0x7855, 0x7875, 0xCAFE})
 """Extra fields that say nothing about names, sizes or bytes (NTFS, UT, UX, Ux, ux, jar)."""
@@ -94,8 +103,34 @@ class _Record:
         return self.name.decode("utf-8", "backslashreplace")
 
 
-def read_zip(data: bytes, limits: Limits) -> Iterator[Member]:
+class Extent:
+    """The bytes of a file by where they are; only what is asked for is held."""
+
+    def __init__(self, source: Source, size: int) -> None:
+        """Read from ``source``, which is ``size`` bytes long."""
+        self._source = source
+        self.size = size
+
+    def at(self, start: int, count: int) -> bytes:
+        """Return ``count`` bytes from ``start``, fewer where the file ends before."""
+        self._source.seek(start)
+        return self._source.read(count)
+
+    def pieces(self, start: int, count: int) -> Iterator[bytes]:
+        """Yield ``count`` bytes from ``start`` in small pieces."""
+        while count:
+            piece = self.at(start, min(count, _PIECE_BYTES))
+            if not piece:
+                raise Flaw("truncated", "the file became shorter while it was read")
+            start += len(piece)
+            count -= len(piece)
+            yield piece
+
+
+def read_zip(data: Extent, limits: Limits) -> Iterator[Member]:
     """Yield the files and directories of a zip, checked one by one.
+
+    What is left of a member's chunks is passed over, and checked, before the next one.
 
     Raises:
         Flaw: anything two readers could understand in two ways.
@@ -104,7 +139,7 @@ def read_zip(data: bytes, limits: Limits) -> Iterator[Member]:
     """
     records, directory_start = _central_directory(data, limits)
     total = sum(record.size for record in records)
-    limit = expanded_limit(len(data), limits)
+    limit = expanded_limit(data.size, limits)
     if total > limit:
         raise Flaw("decompression-bomb", f"the archive unpacks to more than {limit} bytes")
     position = 0
@@ -115,13 +150,16 @@ def read_zip(data: bytes, limits: Limits) -> Iterator[Member]:
         _check_extent(record, start, directory_start)
         path = member_path(record.name, is_directory=record.is_directory, limits=limits)
         if path is not None:
-            yield _member(data, record, path, start, limits)
+            member = _member(data, record, path, start, limits)
+            yield member
+            for _ in member.chunks:  # what nobody took must be right all the same
+                pass
         position = _member_end(data, record, start)
     if position != directory_start:
         raise Flaw("hidden-data", "bytes stand between the members and the directory")
 
 
-def _central_directory(data: bytes, limits: Limits) -> tuple[list[_Record], int]:
+def _central_directory(data: Extent, limits: Limits) -> tuple[list[_Record], int]:
     """Return the records of the central directory and where it starts."""
     end, count, length, start = _end_record(data)
     if count > limits.entries:
@@ -131,22 +169,23 @@ def _central_directory(data: bytes, limits: Limits) -> tuple[list[_Record], int]
     records: list[_Record] = []
     position = start
     for _ in range(count):
-        record, position = _central_record(data, position, end)
+        record, position = _central_record(data, position, end, limits)
         records.append(record)
     if position != end:
         raise Flaw("hidden-data", "the directory is longer than its members")
     return records, start
 
 
-def _end_record(data: bytes) -> tuple[int, int, int, int]:
+def _end_record(data: Extent) -> tuple[int, int, int, int]:
     """Return where the end record is, and its count, length and start of the directory."""
     for comment_length in (0, 40, 64):
-        end = len(data) - _END.size - comment_length
-        if end < 0 or data[end : end + 4] != _END_MAGIC:
+        end = data.size - _END.size - comment_length
+        record = data.at(end, _END.size + comment_length) if end >= 0 else b""
+        if len(record) < _END.size or record[:4] != _END_MAGIC:
             continue
-        fields = _END.unpack_from(data, end)
+        fields = _END.unpack_from(record)
         _, disk, first_disk, here, count, length, start, comment = fields
-        if comment != comment_length or _COMMENT.fullmatch(data, end + _END.size) is None:
+        if comment != comment_length or _COMMENT.fullmatch(record, _END.size) is None:
             continue
         if count == _ZIP64_COUNT or _ZIP64_SIZE in {length, start}:
             raise Flaw("zip64", "the archive needs the zip64 extension")
@@ -156,19 +195,23 @@ def _end_record(data: bytes) -> tuple[int, int, int, int]:
     raise Flaw("no-end-record", "no zip end record stands at the end: cut short, or data follows")
 
 
-def _central_record(data: bytes, position: int, end: int) -> tuple[_Record, int]:
+def _central_record(data: Extent, position: int, end: int, limits: Limits) -> tuple[_Record, int]:
     """Return the record at ``position`` and where the next one starts."""
     name_start = position + _CENTRAL.size
-    if name_start > end or data[position : position + 4] != _CENTRAL_MAGIC:
+    header = data.at(position, _CENTRAL.size)
+    if name_start > end or len(header) < _CENTRAL.size or header[:4] != _CENTRAL_MAGIC:
         raise Flaw("bad-header", "a record of the directory is malformed")
-    fields = _CENTRAL.unpack_from(data, position)
+    fields = _CENTRAL.unpack(header)
     made_by, _, flags, method, clock, day, checksum, packed, size = fields[1:10]
     name_length, extra_length, comment_length, disk, _, attributes, offset = fields[10:]
-    extra_start = name_start + name_length
-    following = extra_start + extra_length + comment_length
+    following = name_start + name_length + extra_length + comment_length
     if following > end:
         raise Flaw("bad-header", "a record of the directory is malformed")
-    name = data[name_start:extra_start]
+    # All names are held at once: one that can be no path is not even read.
+    if name_length > limits.path_bytes + WRAPPER_PATH_BYTES + _NAME_MARKS_BYTES:
+        raise Flaw("path-too-long", f"a name of {name_length} bytes is too long for a path")
+    name = data.at(name_start, name_length)
+    extra = data.at(name_start + name_length, extra_length)
     if disk or comment_length:
         raise Flaw("bad-header", "a member has a comment or another volume")
     on_unix = made_by >> 8 in {_UNIX, _MACOS}
@@ -177,7 +220,7 @@ def _central_record(data: bytes, position: int, end: int) -> tuple[_Record, int]
     sizes = (checksum, packed, size)
     record = _Record(name, flags, method, *sizes, mode, offset, stamp, on_unix)
     _check_record(record)
-    _check_extra(data[extra_start : extra_start + extra_length], record)
+    _check_extra(extra, record)
     return record, following
 
 
@@ -238,12 +281,13 @@ def _check_extra(extra: bytes, record: _Record) -> None:
             raise Flaw("bad-extra", f"the extra field {kind:#06x} is unknown", record.shown)
 
 
-def _data_start(data: bytes, record: _Record) -> int:
+def _data_start(data: Extent, record: _Record) -> int:
     """Return where the member's data starts; its local header must agree with the record."""
     position = record.offset
-    if data[position : position + 4] != LOCAL_MAGIC or position + _LOCAL.size > len(data):
+    header = data.at(position, _LOCAL.size)
+    if len(header) < _LOCAL.size or header[:4] != LOCAL_MAGIC:
         raise Flaw("bad-header", "no local header stands where the directory says", record.shown)
-    fields = _LOCAL.unpack_from(data, position)
+    fields = _LOCAL.unpack(header)
     flags, method, clock, day, checksum, packed, size = fields[2:9]
     name_end: int = position + _LOCAL.size + fields[9]
     start: int = name_end + fields[10]
@@ -257,10 +301,10 @@ def _data_start(data: bytes, record: _Record) -> int:
             record.size if size else 0,
         )
     same = (flags, method, (clock, day)) == (record.flags, record.method, record.stamp)
-    if not same or stated != expected or data[position + _LOCAL.size : name_end] != record.name:
+    if not same or stated != expected or data.at(position + _LOCAL.size, fields[9]) != record.name:
         explanation = "the local header and the directory differ"
         raise Flaw("local-header-differs", explanation, record.shown)
-    _check_extra(data[name_end:start], record)
+    _check_extra(data.at(name_end, fields[10]), record)
     return start
 
 
@@ -270,39 +314,70 @@ def _check_extent(record: _Record, start: int, directory_start: int) -> None:
         raise Flaw("truncated", "the data of a member runs into the directory", record.shown)
 
 
-def _member_end(data: bytes, record: _Record, start: int) -> int:
+def _member_end(data: Extent, record: _Record, start: int) -> int:
     """Return where the next member starts: after the data and its descriptor, if any."""
     end = start + record.packed
     if not record.flags & _DESCRIBED:
         return end
     expected = _DESCRIPTOR.pack(_DESCRIPTOR_MAGIC, record.checksum, record.packed, record.size)
-    if data[end : end + _DESCRIPTOR.size] != expected:
+    if data.at(end, _DESCRIPTOR.size) != expected:
         explanation = "the data descriptor and the directory differ"
         raise Flaw("local-header-differs", explanation, record.shown)
     return end + _DESCRIPTOR.size
 
 
-def _member(data: bytes, record: _Record, path: str, start: int, limits: Limits) -> Member:
+def _member(data: Extent, record: _Record, path: str, start: int, limits: Limits) -> Member:
     """Return the member with its data, checked against its size and checksum."""
     if record.size > limits.file_bytes:
         explanation = f"{record.size} bytes, the limit is {limits.file_bytes}"
         raise Flaw("file-too-large", f"the file is too large: {explanation}", path)
-    content = data[start : start + record.packed]
-    if record.method == _DEFLATED:
-        content = _inflated(content, record.size, path)
-    if zlib.crc32(content) != record.checksum:
-        raise Flaw("bad-checksum", "the checksum of a file is wrong", path)
     executable = bool(record.mode & 0o100) and not record.is_directory
-    return Member(path, content, executable, record.is_directory)
+    chunks = _content(data, record, path, start)
+    return Member(path, executable, record.is_directory, record.size, chunks)
 
 
-def _inflated(packed: bytes, size: int, path: str) -> bytes:
-    """Return exactly ``size`` bytes from exactly ``packed``."""
+def _content(data: Extent, record: _Record, path: str, start: int) -> Iterator[bytes]:
+    """Yield the data of a member, checked against its size and checksum."""
+    chunks = data.pieces(start, record.packed)
+    if record.method == _DEFLATED:
+        chunks = _inflated(chunks, record.size, path)
+    checksum = 0
+    for chunk in chunks:
+        checksum = zlib.crc32(chunk, checksum)
+        yield chunk
+    if checksum != record.checksum:
+        raise Flaw("bad-checksum", "the checksum of a file is wrong", path)
+
+
+def _inflated(packed: Iterator[bytes], size: int, path: str) -> Iterator[bytes]:
+    """Yield exactly ``size`` bytes from exactly ``packed``."""
+    wrong = Flaw("bad-size", f"the data does not inflate to exactly {size} bytes", path)
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    left = size
+    for piece in packed:
+        if inflater.eof:
+            raise wrong
+        pending = piece
+        while pending:
+            content = _inflate(inflater, pending, path)
+            pending = inflater.unconsumed_tail
+            left -= len(content)
+            if left < 0 or inflater.unused_data:
+                raise wrong
+            yield content
+    # The last piece may have been taken whole before all that it holds was given.
+    while content := _inflate(inflater, b"", path):
+        left -= len(content)
+        if left < 0:
+            raise wrong
+        yield content
+    if left or not inflater.eof:
+        raise wrong
+
+
+def _inflate(inflater: zlib._Decompress, packed: bytes, path: str) -> bytes:
+    """Return the next part of what ``packed`` holds, one piece at most."""
     try:
-        content = inflater.decompress(packed, size + 1)
+        return inflater.decompress(packed, _PIECE_BYTES)
     except zlib.error as error:
         raise Flaw("bad-compression", "the data does not inflate", path) from error
-    if len(content) != size or not inflater.eof or inflater.unused_data:
-        raise Flaw("bad-size", f"the data does not inflate to exactly {size} bytes", path)
-    return content

@@ -19,7 +19,7 @@ class Source(Protocol):
     """What is read from: a file opened in binary mode, or anything that seeks like one."""
 
     def read(self, size: int, /) -> bytes:
-        """Return at most ``size`` bytes, and no bytes only at the end."""
+        """Return ``size`` bytes, fewer only at the end."""
         ...
 
     def seek(self, offset: int, whence: int = 0, /) -> int:

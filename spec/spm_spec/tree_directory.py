@@ -123,6 +123,7 @@ def _unpacked(encoded: bytes) -> list[object]:
             max_ext_len=0,
             max_str_len=1024,
             max_bin_len=DIGEST_BYTES,
+            list_hook=_Arrays().count,
         )
     except (ValueError, msgpack.exceptions.UnpackException, RecursionError) as error:
         # ExtraData, StackError, FormatError and bad UTF-8 are all ValueErrors.
@@ -130,6 +131,20 @@ def _unpacked(encoded: bytes) -> list[object]:
     if not isinstance(value, list):
         raise InvalidTree("wrong-shape", "", "a directory is not a msgpack array")
     return cast("list[object]", value)
+
+
+class _Arrays:
+    """Counts arrays: four megabytes of empty ones would take hundreds as objects."""
+
+    def __init__(self) -> None:
+        self._left = DIRECTORY_NODES + 1
+
+    def count(self, array: list[object]) -> list[object]:
+        """Take one more array, unless no directory has so many."""
+        self._left -= 1
+        if self._left < 0:
+            raise InvalidTree("not-msgpack", "", "a directory is not msgpack of so many arrays")
+        return array
 
 
 def _node_of(row: object) -> Node:

@@ -8,7 +8,7 @@ library is never shown a byte outside of the frame.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
 from spm_spec.package_members import Flaw
 
@@ -121,7 +121,7 @@ def expand_frame(frame: FrameInput, limit: int) -> Iterator[bytes]:
     decompressor = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW_BYTES)
     total = 0
     # One pass over a bounded reader: ``decompress`` would trust the declared size.
-    with decompressor.stream_reader(frame, read_across_frames=False) as reader:
+    with decompressor.stream_reader(cast("IO[bytes]", frame), read_across_frames=False) as reader:
         while True:
             try:
                 piece = reader.read(_PIECE_BYTES)
