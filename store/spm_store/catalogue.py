@@ -9,70 +9,129 @@ from time import time
 from typing import TYPE_CHECKING
 
 from spm_spec.digests import Digest
-from spm_store.durable import Disk
+from spm_store.filesystems import MOUNT_TABLE, disk_for, reach_of
 from spm_store.trees import StoredTree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from spm_store.durable import Durability
+    from spm_store.durable import Disk, Durability
     from spm_store.index import Index, Row
+    from spm_store.layers import Layer
 
 
 class Catalogue:
-    """One store's place, its index, and the trees the index lists."""
+    """One store's place, its index, and the trees it and the lower stores list."""
 
     def __init__(
         self,
         root: Path,
         *,
+        lower: Sequence[Path] = (),
         durability: Durability = "batch",
         disk: Disk | None = None,
         now: Callable[[], float] = time,
+        boot: str | None = None,
+        mount_table: str = MOUNT_TABLE,
     ) -> None:
-        """Know where the store is; ``disk`` and ``now`` are what it does things with."""
+        """Know where the store is, and the lower ones that are only read, the nearest first.
+
+        ``disk`` and ``now`` are what it does things with; ``boot`` and ``mount_table``
+        are read from the machine where they are not given.
+        """
         self.root = Path(os.path.abspath(root))
+        self.lower = tuple(Path(os.path.abspath(folder)) for folder in lower)
         self.durability: Durability = durability
-        self.disk = disk or Disk()
+        self.disk = disk or disk_for(os.fspath(self.root))
         self.now = now
+        self.boot = boot
+        self.mount_table = mount_table
         self._index: Index | None = None
+        self._layers: tuple[Layer, ...] | None = None
 
     def close(self) -> None:
-        """Let go of the index; the next use opens it again."""
+        """Let go of the indexes; the next use opens them again."""
         if self._index is not None:
             self._index.close()
+        for layer in self._layers or ():
+            layer.close()
 
     @property
     def index(self) -> Index:
-        """The rows; for the parts of this package."""
+        """The rows of this store alone; for the parts of this package."""
         if self._index is None:
             from spm_store.index import Index
 
-            self._index = Index(os.fspath(self.root), self.durability)
+            self._index = Index(
+                os.fspath(self.root),
+                self.durability,
+                disk=self.disk,
+                mount_table=self.mount_table,
+            )
         return self._index
 
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The lower stores, the nearest first."""
+        if self._layers is None:
+            if not self.lower:
+                return ()
+            from spm_store.layers import Layer
+
+            self._layers = tuple(Layer(folder, self.mount_table) for folder in self.lower)
+        return self._layers
+
+    def is_writable(self) -> bool:
+        """Whether there is a store that this user may change."""
+        root = os.fspath(self.root)
+        return os.access(root, os.W_OK) and reach_of(root, self.mount_table) != "unsafe"
+
     def get(self, digest: Digest) -> StoredTree | None:
-        """Return a tree that was stored, without hashing; None if it is not there."""
-        rows = self.index.rows([digest.raw])
-        return next(self._present(rows), None)
+        """Return a tree that was stored, without hashing; None if it is not there.
+
+        The first store that has it wins: this one, then the lower ones.
+        """
+        return self._find([digest]).get(digest)
 
     def paths_of(self, digests: Collection[Digest]) -> Mapping[Digest, Path]:
-        """Return where those of ``digests`` stand that are there; one query, no hashing."""
-        rows = self.index.rows([digest.raw for digest in digests])
-        return {tree.digest: tree.path for tree in self._present(rows)}
+        """Return where those of ``digests`` stand that are there; one query a store, no hashing."""
+        return {digest: tree.path for digest, tree in self._find(digests).items()}
 
-    def trees(self, *, present: bool = True) -> Iterator[StoredTree]:
-        """Yield every tree by name, those whose folder is missing only if not ``present``."""
+    def trees(self, *, present: bool = True, own: bool = False) -> Iterator[StoredTree]:
+        """Yield every tree by name, those whose folder is missing only if not ``present``.
+
+        With ``own`` those of this store alone, without the lower ones.
+        """
         rows = self.index.all_rows()
-        return self._present(rows) if present else map(self._tree, rows)
+        found = self._present(rows) if present else map(self._tree, rows)
+        if own or not self.lower:
+            return iter(found)
+        every = {tree.digest: tree for tree in found}
+        for layer in self.layers:
+            for tree in self._lower_trees(layer, layer.all_rows()):
+                every.setdefault(tree.digest, tree)
+        return iter(sorted(every.values(), key=lambda tree: (tree.name, tree.digest)))
 
     def tree_path(self, digest: Digest, name: str) -> Path:
-        """Return where the tree ``digest`` stands if it is stored under ``name``."""
+        """Return where the tree ``digest`` stands if this store has it under ``name``."""
         return self.root / "trees" / f"{digest.hex}-{name}"
 
+    def is_own(self, tree: StoredTree) -> bool:
+        """Whether ``tree`` stands in this store, not in a lower one."""
+        return tree.path == self.tree_path(tree.digest, tree.name)
+
+    def _find(self, digests: Collection[Digest]) -> dict[Digest, StoredTree]:
+        rows = self.index.rows([digest.raw for digest in digests])
+        found = {tree.digest: tree for tree in self._present(rows)}
+        for layer in self.layers:
+            missing = [digest.raw for digest in digests if digest not in found]
+            if not missing:
+                break
+            found |= {tree.digest: tree for tree in self._lower_trees(layer, layer.rows(missing))}
+        return found
+
     def _tree(self, row: Row) -> StoredTree:
-        digest = Digest(row.digest)
-        return StoredTree(digest, row.name, self.tree_path(digest, row.name), row.size, row.files)
+        return _stored(self.root, row)
 
     def _present(self, rows: Iterable[Row]) -> Iterator[StoredTree]:
         """Yield the trees of ``rows`` whose folder is there and is a folder."""
@@ -83,3 +142,16 @@ class Catalogue:
                 continue
             if stat.S_ISDIR(mode):
                 yield tree
+
+    @staticmethod
+    def _lower_trees(layer: Layer, rows: Iterable[Row]) -> Iterator[StoredTree]:
+        for row in rows:
+            tree = _stored(layer.root, row)
+            if layer.has_folder(tree.path):
+                yield tree
+
+
+def _stored(root: Path, row: Row) -> StoredTree:
+    digest = Digest(row.digest)
+    path = root / "trees" / f"{digest.hex}-{row.name}"
+    return StoredTree(digest, row.name, path, row.size, row.files)

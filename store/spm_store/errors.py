@@ -39,6 +39,7 @@ class StoreFailure(EnvironmentFailure):
         """Say where and why; ``number`` is the errno, 0 if there is none."""
         super().__init__(f"{path}: {reason}", hint=hint or _HINTS.get(number))
         self.path = str(path)
+        self.reason = reason
         self.number = number
 
 

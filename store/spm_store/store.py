@@ -8,22 +8,26 @@ hash. Heavy imports wait until they are needed, for the commands that must be qu
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from spm_store.catalogue import Catalogue
+from spm_store.collected import GRACE
 from spm_store.damage import Damage
 from spm_store.durable import Durability
 from spm_store.errors import TreeDamaged, TreeMissing, storing
 from spm_store.trees import StoredTree, damage_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
     from spm_spec.digests import Digest
     from spm_spec.tree import FileEntry
+    from spm_store.collected import Collection
     from spm_store.leases import Lease
+    from spm_store.reasons import Reason
     from spm_store.roots import Root, RootKind
     from spm_store.sets import Shown, ShownSet
     from spm_store.transaction import Transaction
@@ -47,9 +51,15 @@ class Store(Catalogue):
     """One store; open it with ``Store.open``. Safe to use from any thread."""
 
     @classmethod
-    def open(cls, root: Path, *, durability: Durability = "batch") -> Store:
-        """Open the store whose layout folder (``…/store/v1``) is ``root``."""
-        return cls(root, durability=durability)
+    def open(
+        cls, root: Path, *, lower: Sequence[Path] = (), durability: Durability = "batch"
+    ) -> Store:
+        """Open the store whose layout folder (``…/store/v1``) is ``root``.
+
+        What it lacks is looked for in the stores ``lower``, the nearest first; they are
+        never written.
+        """
+        return cls(root, lower=lower, durability=durability)
 
     def __enter__(self) -> Self:
         """Return the store itself."""
@@ -58,6 +68,36 @@ class Store(Catalogue):
     def __exit__(self, *_: object) -> None:
         """Close."""
         self.close()
+
+    def lease(self, purpose: str) -> Lease:
+        """Return a new lease, to close after use: what it wants is not removed meanwhile.
+
+        ``purpose`` is for people who ask why a tree is kept.
+        """
+        from spm_store.collected import Collection
+    from spm_store.leases import Lease
+    from spm_store.reasons import Reason
+
+        return Lease(
+            os.fspath(self.root),
+            self.disk,
+            purpose=purpose,
+            boot=self.boot,
+            mount_table=self.mount_table,
+        )
+
+    @contextmanager
+    def pinned(self, digest: Digest, purpose: str) -> Generator[StoredTree]:
+        """Yield a tree whose every byte was just hashed, and which stays until the block ends.
+
+        Nobody removes from a store that cannot be written, so there it needs no lease.
+
+        Raises what ``verified`` raises.
+        """
+        with self.lease(purpose) if self.is_writable() else nullcontext() as lease:
+            if lease is not None:
+                lease.want([digest])
+            yield self.verified(digest)
 
     def transaction(self) -> Transaction:
         """Return a context in which trees are added together: one barrier, one commit."""
@@ -119,7 +159,13 @@ class Store(Catalogue):
         """
         from spm_store.leases import sweep
 
-        sweep(os.fspath(self.root), self.disk)
+        sweep(
+            os.fspath(self.root),
+            self.disk,
+            boot=self.boot,
+            mount_table=self.mount_table,
+            now=self.now,
+        )
 
     def show(self, shown: Sequence[Shown], lease: Lease) -> ShownSet:
         """Return the set that shows ``shown``, for a project to link; see ``sets.show``."""
@@ -155,6 +201,47 @@ class Store(Catalogue):
 
         return all_roots(os.fspath(self.root))
 
+    def collect(  # noqa: PLR0913 - each is a choice of the person who asks
+        self,
+        *,
+        max_age: float = GRACE,
+        keep_bytes: int | None = None,
+        dry_run: bool = False,
+        wait: bool = True,
+        deadline: float | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Collection:
+        """Remove what no project, profile or process needs; safe while others use the store.
+
+        What was needed less than ``max_age`` seconds ago is kept, as is everything once
+        the blobs take no more than ``keep_bytes``. Without ``wait``, nothing is done
+        while somebody publishes. Nothing is begun after ``deadline`` on the clock
+        ``time.monotonic``. ``dry_run`` says what would be removed and changes nothing.
+        ``progress`` gets what is done and what there is to do.
+
+        Raises:
+            StoreFailure: what is needed cannot be known, so nothing was removed.
+
+        """
+        from spm_store.collected import Terms
+        from spm_store.collection import Collector
+
+        terms = Terms(max_age, keep_bytes, dry_run, wait, deadline)
+        return Collector(self, terms, progress=progress).run()
+
+    def why(self, what: Digest | Path) -> tuple[Reason, ...]:
+        """Return what keeps a tree in the store, nothing if nothing does.
+
+        ``what`` is a tree's digest, or a path that leads into a tree of this store.
+
+        Raises:
+            NotInStore: it is neither.
+
+        """
+        from spm_store.reasons import reasons
+
+        return reasons(self, what)
+
     def remove(self, digest: Digest) -> bool:
         """Remove a tree, and the blobs no other tree needs; False if it is not there.
 
@@ -180,6 +267,6 @@ class Store(Catalogue):
             for found in walk_tree(folder) if os.path.isdir(folder) else ():
                 if found.kind == "file":
                     blobs, total = blobs + 1, total + os.lstat(found.place).st_size
-        trees = list(self.trees())
+        trees = list(self.trees(own=True))
         saved = sum(tree.size for tree in trees) - total
         return StoreSize(len(trees), blobs, total, max(0, saved))
