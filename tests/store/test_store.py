@@ -239,7 +239,7 @@ def test_a_newer_store_is_refused_and_left_alone(store: Store) -> None:
     store.add(GREETER, name="greeter")
     store.close()
     connection = sqlite3.connect(store.index.path)
-    connection.execute("PRAGMA user_version = 2")
+    connection.execute("PRAGMA user_version = 3")
     connection.close()
     before = contents(store.root)
 
@@ -247,7 +247,7 @@ def test_a_newer_store_is_refused_and_left_alone(store: Store) -> None:
         store.add(COUNTER, name="counter")
 
     assert caught.value.message == (
-        f"{store.root}/index.sqlite: the store has format 2, this spm knows 1"
+        f"{store.root}/index.sqlite: the store has format 3, this spm knows 2"
     )
     assert caught.value.hint == "use the newer spm that wrote it"
     assert contents(store.root) == before
@@ -262,10 +262,7 @@ def test_a_corrupt_index_is_named_with_what_to_do(store: Store) -> None:
         list(store.trees())
 
     assert caught.value.message == f"{store.root}/index.sqlite: file is not a database"
-    assert caught.value.hint == (
-        f"move `{store.root}/index.sqlite` away;"
-        " trees are stored again when they are next installed"
-    )
+    assert caught.value.hint == "`spm store rebuild` makes it again from the files"
 
 
 def test_trees_are_adopted_after_the_index_was_lost(store: Store) -> None:
