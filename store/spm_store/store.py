@@ -74,9 +74,7 @@ class Store(Catalogue):
 
         ``purpose`` is for people who ask why a tree is kept.
         """
-        from spm_store.collected import Collection
-    from spm_store.leases import Lease
-    from spm_store.reasons import Reason
+        from spm_store.leases import Lease
 
         return Lease(
             os.fspath(self.root),
