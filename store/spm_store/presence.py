@@ -13,15 +13,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
+from spm_store.filesystems import read_mounts
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from spm_store.filesystems import Mount
     from spm_store.roots import Root
 
 Presence: TypeAlias = Literal["there", "gone", "out-of-reach"]
 UNKNOWN_SYSTEM = "unknown"
-MOUNT_TABLE = "/proc/self/mountinfo"
-_MOUNT_POINT_FIELD = 4
 _SHARED_IDENTITY = frozenset({"overlay", "aufs", "fuse.fuse-overlayfs"})
 """File systems that give the identity of another one, below them, as theirs."""
 
@@ -35,24 +36,8 @@ class Seat(NamedTuple):
     """Which file system it is, in hex digits and points; ``unknown`` if nobody can say."""
 
 
-class Mount(NamedTuple):
-    """One line of the mount table."""
-
-    point: str
-    kind: str
-
-
-def read_mounts(table: str = MOUNT_TABLE) -> tuple[Mount, ...]:
-    """Return what is mounted, as this process sees it, the newest last; empty if unknown."""
-    try:
-        with open(table, "rb") as lines:
-            return tuple(mount for line in lines if (mount := _mount(line)))
-    except OSError:
-        return ()
-
-
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class Lookout:
     """The calls that find out where folders are; tests give their own."""
 
     status: Callable[[str], os.stat_result] = os.lstat
@@ -61,20 +46,19 @@ class Surroundings:
 
     def seat_of(self, place: str) -> Seat:
         """Return what ``place`` is on, or would be if it were there."""
-        found = Mount("", "")
-        for mount in self.mounts():
-            if _is_in(place, mount.point) and len(mount.point) >= len(found.point):
-                found = mount
-        if not found.point:
+        around = [mount for mount in self.mounts() if _is_in(place, mount.place)]
+        if not around:
             return Seat("/", UNKNOWN_SYSTEM)
+        # The longest, and of those the last, which hides the others.
+        found = max(reversed(around), key=lambda mount: len(mount.place))
         try:
-            identity = self.system(found.point).f_fsid
-            device = self.status(found.point).st_dev
+            identity = self.system(found.place).f_fsid
+            device = self.status(found.place).st_dev
         except OSError:
-            return Seat(found.point, UNKNOWN_SYSTEM)
+            return Seat(found.place, UNKNOWN_SYSTEM)
         if not identity or found.kind in _SHARED_IDENTITY:
-            return Seat(found.point, f"{identity:x}.{device:x}")
-        return Seat(found.point, f"{identity:x}")
+            return Seat(found.place, f"{identity:x}.{device:x}")
+        return Seat(found.place, f"{identity:x}")
 
     def presence(self, root: Root) -> tuple[Presence, str]:
         """Return where the project of ``root`` is, and why it is believed, for people."""
@@ -121,7 +105,7 @@ class Surroundings:
 
 def seat_of(place: str) -> Seat:
     """Return what ``place`` is on, on this machine."""
-    return Surroundings().seat_of(place)
+    return Lookout().seat_of(place)
 
 
 def _folders_to(place: str) -> Iterator[str]:
@@ -134,15 +118,3 @@ def _folders_to(place: str) -> Iterator[str]:
 
 def _is_in(place: str, point: str) -> bool:
     return place == point or place.startswith(point if point.endswith("/") else f"{point}/")
-
-
-def _mount(line: bytes) -> Mount | None:
-    """Read one line of ``/proc/self/mountinfo``, in which spaces are octal escapes."""
-    before, _, after = line.partition(b" - ")
-    fields = before.split()
-    if len(fields) <= _MOUNT_POINT_FIELD or not after:
-        return None
-    point = fields[_MOUNT_POINT_FIELD]
-    for escaped, plain in ((b"\\040", b" "), (b"\\011", b"\t"), (b"\\012", b"\n")):
-        point = point.replace(escaped, plain)
-    return Mount(os.fsdecode(point.replace(b"\\134", b"\\")), os.fsdecode(after.split()[0]))

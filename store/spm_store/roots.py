@@ -44,7 +44,7 @@ MOST_GENERATIONS = 64
 LARGEST_ROOT = 64 * 1024
 _KEY_DIGITS = 32
 _FIRST_LINE, _LAST_LINE = "spm root 1", "end"
-_UNFINISHED = ".new-"
+UNFINISHED = ".new-"
 _FILE_MODE = 0o644
 _KINDS: dict[str, RootKind] = {"project": "project", "profile": "profile"}
 _HEX_DIGITS = frozenset("0123456789abcdef")
@@ -149,11 +149,7 @@ def unfinished_files(store_root: str) -> list[str]:
     """Return what interrupted writers left beside the roots; hold ``gc.lock`` exclusively."""
     folder = f"{store_root}/{ROOTS}"
     names = os.listdir(folder) if os.path.isdir(folder) else []
-    return [
-        f"{folder}/{name}"
-        for name in names
-        if _is_key(name.partition(_UNFINISHED)[0]) and _UNFINISHED in name
-    ]
+    return [f"{folder}/{name}" for name in names if name.startswith(UNFINISHED)]
 
 
 def read_root(path: str) -> Root | None:
@@ -275,7 +271,7 @@ def _holds(path: str, data: bytes) -> bool:
 
 
 def _replace(store: Catalogue, path: str, data: bytes) -> None:
-    new = f"{path}{_UNFINISHED}{random_name()}"
+    new = f"{os.path.dirname(path)}/{UNFINISHED}{random_name()}"
     try:
         store.disk.write_file(new, data, _FILE_MODE)
         if store.durability != "none":

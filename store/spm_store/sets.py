@@ -20,9 +20,10 @@ from blake3 import blake3
 
 from spm_spec.digests import DIGEST_BYTES, Digest
 from spm_store.blobs import read_file
+from spm_store.durable import barrier
 from spm_store.errors import TreeMissing, storing
 from spm_store.leases import discard, gc_lock, random_name
-from spm_store.shelves import SHELVES, link_of, make_folders, shelve
+from spm_store.shelves import SHELVES, link_of, make_folders, shelve, target_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -112,8 +113,7 @@ def show(store: Catalogue, shown: Sequence[Shown], lease: Lease) -> ShownSet:
             raise TreeMissing(skill.tree, store.root)
     place = f"{root}/{SETS}/{name}"
     with storing(place):
-        for skill in shown:
-            shelve(paths[skill.tree], skill.version, root=store.root, disk=store.disk)
+        _shelve(store, shown, paths)
         links = {skill.name: f"../../{SHELVES}/{paths[skill.tree].name}" for skill in shown}
         if not _is_right(place, links, listing):
             staged = f"{lease.path}/{random_name()}"
@@ -126,6 +126,20 @@ def show(store: Catalogue, shown: Sequence[Shown], lease: Lease) -> ShownSet:
 def discard_set(store: Catalogue, name: str) -> None:
     """Move a set to the trash; the caller holds ``gc.lock`` exclusively."""
     discard(os.fspath(store.root), store.disk, f"{os.fspath(store.root)}/{SETS}/{name}")
+
+
+def _shelve(store: Catalogue, shown: Sequence[Shown], paths: Mapping[Digest, Path]) -> None:
+    """Make the shelves that are not there, and wait until a power cut leaves them."""
+    root, made = os.fspath(store.root), list[str]()
+    for skill in shown:
+        tree = paths[skill.tree]
+        place = f"{root}/{SHELVES}/{tree.name}"
+        if link_of(f"{place}/{skill.version}") != target_of(tree, root):
+            shelve(tree, skill.version, root=store.root, disk=store.disk)
+            made.append(place)
+    if made:
+        above = (f"{root}/{SHELVES}", root)
+        barrier(store.disk, store.durability, root=root, files=made, folders=above)
 
 
 def _is_plain(text: str) -> bool:
@@ -180,6 +194,7 @@ def _publish(
     disk.set_mode(place, _FOLDER_MODE)
     if store.durability != "none":
         disk.sync(sets)
+        disk.sync(os.path.dirname(sets))
 
 
 def _replace(store: Catalogue, staged: str, place: str) -> None:

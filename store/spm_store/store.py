@@ -199,7 +199,7 @@ class Store(Catalogue):
 
         return all_roots(os.fspath(self.root))
 
-    def collect(  # noqa: PLR0913 - each is a choice of the person who asks
+    def collect(
         self,
         *,
         max_age: float = GRACE,
