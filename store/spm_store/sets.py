@@ -182,6 +182,7 @@ def _publish(
 ) -> None:
     """Move the staged set to its place, unless another made the same meanwhile."""
     disk, sets = store.disk, os.path.dirname(place)
+    first = not os.path.isdir(sets)
     make_folders(disk, sets)
     try:
         disk.move(staged, place)
@@ -194,7 +195,8 @@ def _publish(
     disk.set_mode(place, _FOLDER_MODE)
     if store.durability != "none":
         disk.sync(sets)
-        disk.sync(os.path.dirname(sets))
+        if first:
+            disk.sync(os.path.dirname(sets))
 
 
 def _replace(store: Catalogue, staged: str, place: str) -> None:
