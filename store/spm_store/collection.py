@@ -62,7 +62,7 @@ class Collector:
         """Know what to do; ``clock`` is what the deadline is measured by."""
         self._store, self._terms = store, terms
         self._root = os.fspath(store.root)
-        self._progress = progress or (lambda _done, _all: None)
+        self._progress: Callable[[int, int], None] = progress or _say_nothing
         self._clock, self._may_remove = clock, may_remove
         self._marks = Marks(store, lookout)
         self._removed: list[RemovedTree] = []
@@ -250,6 +250,10 @@ class Collector:
                     remove_tree(self._store.disk, f"{trash}/{name}")
             self._progress(done, len(self._removed) + len(names))
         sweep(self._root, self._store.disk)
+
+
+def _say_nothing(_done: int, _all: int) -> None:
+    pass
 
 
 def _removed(row: Row) -> RemovedTree:
