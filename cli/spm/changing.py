@@ -6,9 +6,18 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from spm.installation import InstallReport, frozen_lock, in_place, install_lock, remember
+from spm.installation import (
+    InstallReport,
+    Target,
+    frozen_lock,
+    in_place,
+    install_lock,
+    refuse_nested,
+    remember,
+    texts_of,
+)
 from spm.locking import changes_between, is_settled, make_lock
-from spm.project import MANIFEST_NAME, Project, replace_text, staged_text
+from spm.project import LOCK_NAME, MANIFEST_NAME, Project, replace_text, staged_text
 from spm.universe import read_source
 from spm_spec.errors import UserMistake
 from spm_spec.lock import Lock, render_lock
@@ -16,7 +25,7 @@ from spm_spec.manifest import Manifest, parse_manifest
 from spm_spec.sources import RegistrySource, parse_requirement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from spm.reach import Reach
     from spm_spec.sources import Requirement
@@ -68,7 +77,10 @@ class Steps:
             lock_text = render_lock(after)
             if after is not before and (before is None or render_lock(before) != lock_text):
                 puts.append(staged.enter_context(staged_text(project.lock_path, lock_text)))
-            report = await self._installed(manifest, after, settled=after is before)
+            texts = {MANIFEST_NAME: text.encode(), LOCK_NAME: lock_text.encode()}
+            if after is before:
+                texts[LOCK_NAME] = project.lock_path.read_bytes()
+            report = await self._installed(manifest, after, texts, settled=after is before)
             for put in puts:
                 put()
         if after is not before:
@@ -84,16 +96,21 @@ class Steps:
         """Install the lock as it is; never resolve."""
         manifest = self._project.manifest()
         lock = frozen_lock(self._project, manifest)
-        report = await self._installed(manifest, lock, settled=True)
+        report = await self._installed(manifest, lock, texts_of(self._project), settled=True)
         remember(self._project, manifest, lock, self._reach)
         return report
 
-    async def _installed(self, manifest: Manifest, lock: Lock, *, settled: bool) -> InstallReport:
+    async def _installed(
+        self, manifest: Manifest, lock: Lock, texts: Mapping[str, bytes], *, settled: bool
+    ) -> InstallReport:
         """Install ``lock``, unless it was ``settled`` before and everything is in place."""
         project, reach = self._project, self._reach
-        if settled and not self._force and in_place(project, manifest, lock, reach.places.store):
-            return InstallReport(len(lock.entries), (), (), 0, 0)
-        return await install_lock(project, manifest, lock, reach, force=self._force)
+        target, mode = Target.of(project), manifest.link_mode
+        if settled and not self._force:
+            refuse_nested(project.root, reach.places.store)
+            if in_place(target, lock, mode, reach.places.store, texts[LOCK_NAME]):
+                return InstallReport(len(lock.entries), (), (), 0, 0)
+        return await install_lock(project, manifest, lock, reach, force=self._force, texts=texts)
 
 
 def write_lock(project: Project, before: Lock | None, after: Lock, reach: Reach) -> None:

@@ -1,4 +1,4 @@
-"""A lock in the form that the hot commands read: which link goes where, line by line.
+"""A lock in the form that the hot commands read: which set shows it, and which skills.
 
 Reading a lock means parsing TOML and building versions, ranges and policies; most
 runs of `spm install` need none of that, because they saw the same manifest and lock
@@ -6,9 +6,9 @@ before. So an install that worked writes what it found out into the cache, under
 BLAKE3 digest of both texts. A run that finds its two texts there and every tree
 still in the store has nothing left to decide.
 
-The form (UTF-8, one a line): the number of skills; for each its name, version and
-shelf in the store, with tabs between; then the text of the project's index, with
-`PENDING` where times go. It is a cache: damaged or missing, the full program answers.
+The form (UTF-8, one a line): the digest of the set in the store; the number of skills;
+for each its name and version, with a tab between; then the text of the project's index,
+with `PENDING` where times go. It is a cache: damaged or missing, the full program answers.
 
 Rules of this file: nothing is imported that a bare interpreter has not loaded, but
 for BLAKE3; paths are text; anything out of the ordinary is `None`.
@@ -27,22 +27,23 @@ if TYPE_CHECKING:
 PENDING = "0000-00-00T00:00:00Z"
 """Stands for a time until the index is written."""
 _TIME_KEYS = ('"installedAt": "', '"lastSyncTime": "')
-_CONTEXT = "skills-package-manager 2026-11 compiled lock v1"
+_CONTEXT = "skills-package-manager 2026-11 compiled lock v2"
+_SET_DIGITS, _ROOT_DIGITS = 64, 32
 _MAX_BYTES = 32 * 1024 * 1024
 
 
 class CompiledLock:
-    """Links as (name, version, shelf), and the index that lists them."""
+    """The set that shows the lock, its skills as (name, version), and the index."""
 
-    __slots__ = ("index", "links")
+    __slots__ = ("index", "set", "skills")
 
-    def __init__(self, links: Sequence[tuple[str, str, str]], index: str) -> None:
-        """Keep both; ``index`` has `PENDING` for every time."""
-        self.links, self.index = links, index
+    def __init__(self, digest: str, skills: Sequence[tuple[str, str]], index: str) -> None:
+        """Keep all three; ``index`` has `PENDING` for every time."""
+        self.set, self.skills, self.index = digest, skills, index
 
     def text(self) -> str:
         """The form that `read` reads."""
-        lines = [str(len(self.links)), *("\t".join(link) for link in self.links)]
+        lines = [self.set, str(len(self.skills)), *("\t".join(skill) for skill in self.skills)]
         return "\n".join(lines) + "\n" + self.index
 
 
@@ -72,19 +73,27 @@ def key_of(manifest: bytes, lock: bytes) -> str:
     return blake3(header + manifest + lock, derive_key_context=_CONTEXT).hexdigest()
 
 
+def root_key(place: str) -> str:
+    """The name of the store's file about the project at ``place``; see spec/store.md."""
+    from blake3 import blake3
+
+    return blake3(os.fsencode(place)).hexdigest()[:_ROOT_DIGITS]
+
+
 def read(path: str) -> CompiledLock | None:
     """The compiled lock in a file, or ``None`` when there is none that is whole."""
     try:
         text = read_bytes(path).decode()
-        first, _, rest = text.partition("\n")
-        *lines, index = rest.split("\n", int(first))
-        links: list[tuple[str, str, str]] = []
+        digest, count, rest = text.split("\n", 2)
+        *lines, index = rest.split("\n", int(count))
+        skills: list[tuple[str, str]] = []
         for line in lines:
-            name, version, shelf = line.split("\t")
-            links.append((name, version, shelf))
+            name, version = line.split("\t")
+            skills.append((name, version))
     except (OSError, ValueError):
         return None
-    return CompiledLock(links, index) if index.endswith("}\n") else None
+    whole = index.endswith("}\n") and len(digest) == _SET_DIGITS
+    return CompiledLock(digest, skills, index) if whole else None
 
 
 def same_index(found: str, wanted: str) -> bool:
@@ -103,23 +112,44 @@ def _untimed(line: str) -> str:
     return key + rest[len(PENDING) :]
 
 
-def missing_links(compiled: CompiledLock, skills: str, store: str) -> list[tuple[str, str]] | None:
-    """The links that are not there yet, as (path, target).
+def is_stored(compiled: CompiledLock, store: str) -> bool:
+    """Whether the store has the set, and every tree that it shows."""
+    shown = f"{store}/sets/{compiled.set}"
+    try:
+        for name, version in compiled.skills:
+            os.stat(f"{shown}/{name}/{version}/.")
+    except OSError:
+        return False
+    return True
 
-    ``None`` when something else stands in a link's place, or a tree is gone.
+
+def is_shown(compiled: CompiledLock, skills: str, store: str) -> int | None:
+    """The number of the generation in view if it shows the lock and nothing else is there.
+
+    ``None`` for anything else: the full program finds out what, and sees to it.
     """
-    missing: list[tuple[str, str]] = []
-    for name, version, shelf in compiled.links:
-        path, target = f"{skills}/{name}", f"{store}/shelves/{shelf}"
-        try:
-            if os.readlink(path) != target:
+    try:
+        folder, _, number = os.readlink(f"{skills}/.current").rpartition("/")
+        shown = os.readlink(f"{skills}/.current/skills")
+        if folder != ".generations" or shown != f"{store}/sets/{compiled.set}":
+            return None
+        if os.readlink(f"{skills}/index.json") != ".current/index.json":
+            return None
+        for name, _ in compiled.skills:
+            if os.readlink(f"{skills}/{name}") != f".current/skills/{name}":
                 return None
-        except FileNotFoundError:
-            missing.append((path, target))
-        except OSError:
-            return None
-        try:
-            os.stat(f"{target}/{version}/.")
-        except OSError:
-            return None
-    return missing
+        found = os.listdir(skills)
+        strangers = set(found).difference(name for name, _ in compiled.skills)
+        return None if any(_is_left(skills, name) for name in strangers) else int(number)
+    except (OSError, ValueError):
+        return None
+
+
+def _is_left(skills: str, name: str) -> bool:
+    """Whether spm must clear away what stands here; what a person put here stays."""
+    if name.startswith("."):
+        return name == ".next" or name.endswith((".spm-new", ".spm-old"))
+    path = f"{skills}/{name}"
+    if not os.path.islink(path):
+        return os.path.isdir(path)  # perhaps private copies; the full program looks
+    return name != "index.json"

@@ -18,20 +18,26 @@ from spm_spec.skill import read_skill
 from spm_spec.sources import RegistrySource
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from spm.project import Project
     from spm.reach import Reach
     from spm_registry.client import RegistryClient
+    from spm_spec.digests import Digest
     from spm_spec.lock import LockEntry
     from spm_spec.tree import FileEntry
     from spm_store.store import Store
 
 
 async def fetch_all(
-    entries: Sequence[LockEntry], *, project: Project, reach: Reach, store: Store
+    entries: Sequence[LockEntry],
+    *,
+    project: Project,
+    reach: Reach,
+    store: Store,
+    damaged: Collection[Digest] = (),
 ) -> None:
-    """Fetch and store every entry, or none.
+    """Fetch and store every entry, or none; those ``damaged`` in the store are replaced.
 
     Raises:
         SpmError: a source is unreachable or sent something else; the store is unchanged.

@@ -12,7 +12,7 @@ import os
 import sys
 
 from spm import compiled
-from spm.folders import STORE, cache_folder, data_folder
+from spm.folders import cache_folder, store_folder
 
 _QUIET_OPTIONS = frozenset({"--frozen", "--offline"})
 
@@ -53,7 +53,7 @@ def _install() -> int | None:
         found = compiled.read(f"{cache_folder(os.environ)}/locks/{name}")
         if found is None:
             return None
-        return _link(found, f"{root}/.roundtable/skills", f"{data_folder(os.environ)}/{STORE}")
+        return _Install(found, root, store_folder(os.environ), manifest, lock).answer()
     except Exception:  # noqa: BLE001  # whatever it is, the full program says it properly
         return None
 
@@ -69,55 +69,85 @@ def _project_root() -> str | None:
         folder = above
 
 
-def _link(wanted: compiled.CompiledLock, skills: str, store: str) -> int | None:
-    """Make what is missing, if nothing else is needed; the project is held meanwhile."""
-    missing = compiled.missing_links(wanted, skills, store)
-    if missing is None:
-        return None
-    total = len(wanted.links)
-    try:
-        index = compiled.read_bytes(f"{skills}/index.json").decode()
-    except FileNotFoundError:
-        return _link_all(wanted, skills, store)
-    if missing or not compiled.same_index(index, wanted.index):
-        return None
-    sys.stderr.write(f"everything is in place ({total} skill{'' if total == 1 else 's'})\n")
-    return 0
+class _Install:
+    """One install of a lock that was installed before, perhaps into another project."""
 
+    def __init__(
+        self, wanted: compiled.CompiledLock, root: str, store: str, manifest: bytes, lock: bytes
+    ) -> None:
+        self._wanted, self._root, self._store = wanted, root, store
+        self._texts = {"skills.toml": manifest, "skills.lock": lock}
+        self._skills = f"{root}/.roundtable/skills"
 
-def _link_all(wanted: compiled.CompiledLock, skills: str, store: str) -> int | None:
-    """Link every skill into a project that has none, as `spm.installation` would."""
-    import fcntl
-    from time import gmtime, strftime
-
-    os.makedirs(skills, exist_ok=True)
-    held = os.open(f"{skills}/.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        missing = compiled.missing_links(wanted, skills, store)
-        if missing is None or os.path.exists(f"{skills}/index.json"):
+    def answer(self) -> int | None:
+        """Say that everything is in place, or put it there, or leave it to the full program."""
+        total = len(self._wanted.skills)
+        count = f"{total} skill{'' if total == 1 else 's'}"
+        if not os.path.lexists(f"{self._skills}/.current"):
+            done = self._install_first()
+            said = f"installed {count} (0 downloaded, {total} from the store)\n"
+        else:
+            done, said = self._is_in_place(), f"everything is in place ({count})\n"
+        if not done:
             return None
-        for path, target in missing:
-            os.symlink(target, path)
+        sys.stderr.write(said)
+        return 0
+
+    def _is_in_place(self) -> bool:
+        number = compiled.is_shown(self._wanted, self._skills, self._store)
+        if number is None or not compiled.is_stored(self._wanted, self._store):
+            return False
+        if not self._is_kept(number):
+            return False
+        generation = f"{self._skills}/.generations/{number}"
+        if compiled.read_bytes(f"{generation}/skills.lock") != self._texts["skills.lock"]:
+            return False
+        index = compiled.read_bytes(f"{generation}/index.json").decode()
+        return compiled.same_index(index, self._wanted.index)
+
+    def _is_kept(self, number: int) -> bool:
+        """Whether the store knows that this project shows this generation."""
+        key = compiled.root_key(os.path.realpath(self._root))
+        root = compiled.read_bytes(f"{self._store}/roots/{key}")
+        return f"\ngeneration {number} {self._wanted.set}\n".encode() in root
+
+    def _install_first(self) -> bool:
+        """Make the first generation of a project, as `spm.installation` would."""
+        import fcntl
+
+        if not os.path.isdir(f"{self._store}/sets/{self._wanted.set}"):
+            return False
+        os.makedirs(self._skills, exist_ok=True)
+        held = os.open(f"{self._skills}/.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            # Only `.lock` and `.cache` may be there: nothing to clear, nothing of a person's.
+            if not {".lock", ".cache"}.issuperset(os.listdir(self._skills)):
+                return False
+            return self._show()
+        finally:
+            os.close(held)
+
+    def _show(self) -> bool:
+        """Have the store keep the set, look whether it has everything, then show it."""
+        from pathlib import Path
+        from time import gmtime, strftime
+
+        from spm_store.catalogue import Catalogue
+        from spm_store.generations import Generations
+        from spm_store.roots import keep
+
+        # Told before it is asked: nothing is collected between the look and the link.
+        keep(
+            Catalogue(Path(self._store), durability="none"), Path(self._root), {1: self._wanted.set}
+        )
+        if not compiled.is_stored(self._wanted, self._store):
+            return False
         now = strftime("%Y-%m-%dT%H:%M:%SZ", gmtime())
-        _write(f"{skills}/index.json", wanted.index.replace(compiled.PENDING, now))
-    finally:
-        os.close(held)
-    total = len(wanted.links)
-    skills_text = f"{total} skill{'' if total == 1 else 's'}"
-    sys.stderr.write(f"installed {skills_text} (0 downloaded, {total} from the store)\n")
-    return 0
-
-
-def _write(path: str, text: str) -> None:
-    """Put a file in place as a whole; not flushed, because a lost index is made again."""
-    folder, _, name = path.rpartition("/")
-    new = f"{folder}/.{name}.{os.getpid()}.new"  # as in spm.project, which clears up
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
-    try:
-        data = memoryview(text.encode())
-        while data:
-            data = data[os.write(descriptor, data) :]
-    finally:
-        os.close(descriptor)
-    os.replace(new, path)
+        index = self._wanted.index.replace(compiled.PENDING, now).encode()
+        generations = Generations(self._skills, sync=False)
+        generation = generations.prepare(
+            f"{self._store}/sets/{self._wanted.set}", {**self._texts, "index.json": index}
+        )
+        generations.switch(generation, [name for name, _ in self._wanted.skills])
+        return True

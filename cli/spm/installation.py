@@ -1,9 +1,9 @@
 """From a lock to folders an agent can read.
 
-The order is the promise: bytes come into the store and are committed there, then
-the project's links change, then its index. A crash between two steps leaves links
-that are right or missing, and the next install finishes the work; nothing that a
-link names is ever incomplete.
+The order is the promise: what the lock needs is said in a lease, missing bytes come
+into the store and are committed there, the next generation is made beside the one in
+view, the store is told to keep it, and one rename switches to it. A crash between two
+steps leaves the old generation whole and in view; the next command clears the rest.
 """
 
 from __future__ import annotations
@@ -11,26 +11,30 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spm.linking import Links, listed_skills, version_text
 from spm.matching import check_names
-from spm.project import remove_leftovers, replace_text, staged_text
-from spm_spec.errors import AnswerIsNo, SpmError
+from spm.project import LOCK_NAME, MANIFEST_NAME, remove_leftovers, replace_text
+from spm_spec.errors import AnswerIsNo, SpmError, UserMistake
 from spm_spec.installed import Installed, InstalledSkill, render_installed
 from spm_spec.sources import PathSource
-from spm_store.shelves import SHELVES
+from spm_store.generations import INDEX, Generations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from spm.locking import Change
     from spm.project import Project
     from spm.reach import Reach
     from spm_spec.digests import Digest
-    from spm_spec.lock import Lock, LockEntry
-    from spm_spec.manifest import Manifest
+    from spm_spec.lock import Lock
+    from spm_spec.manifest import LinkMode, Manifest
+    from spm_store.generations import Generation
+    from spm_store.leases import Lease
+    from spm_store.roots import RootKind
+    from spm_store.sets import Shown
     from spm_store.store import Store
 
 
@@ -74,62 +78,122 @@ class InstallReport:
         }
 
 
-def in_place(project: Project, manifest: Manifest, lock: Lock, store: Path) -> bool:
-    """Whether every skill of ``lock`` is linked to ``store`` and nothing else is.
+class StoreInProject(UserMistake):
+    """The store and the project contain each other."""
 
-    The no-op answer: one ``stat`` and one ``readlink`` a skill; no store is opened.
+    def __init__(self, store: Path, folder: Path) -> None:
+        """Name both."""
+        super().__init__(
+            f"{store}: the store is in the way of the project `{folder}`, one holds the other",
+            hint="choose another folder for the store with `SPM_DATA`",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The skills folder that an install changes, and who keeps what it shows."""
+
+    folder: Path
+    place: Path
+    """What the store knows it by: the project's folder, or the profile's."""
+    kind: RootKind = "project"
+
+    @staticmethod
+    def of(project: Project) -> Target:
+        """The skills folder of a project."""
+        return Target(project.skills_folder, project.root)
+
+
+def shown_skills(lock: Lock) -> list[Shown]:
+    """What a generation of ``lock`` shows."""
+    from spm_store.sets import Shown
+
+    return [Shown(str(e.name), version_text(e), e.tree) for e in lock.entries]
+
+
+def set_of(lock: Lock) -> str:
+    """The digest of the set that shows ``lock``."""
+    from spm_store.sets import listing_of, set_digest
+
+    return set_digest(listing_of(shown_skills(lock)))
+
+
+def in_place(target: Target, lock: Lock, mode: LinkMode, store: Path, lock_text: bytes) -> bool:
+    """Whether the generation in view shows ``lock`` from ``store``, and nothing is left to do.
+
+    The no-op answer: a ``stat`` and a ``readlink`` a skill; no store is opened.
     """
-    wanted = {(entry.name, version_text(entry), str(entry.tree)) for entry in lock.entries}
-    listed = listed_skills(project)
-    if {(skill.name, skill.version, skill.checksum) for skill in listed} != wanted:
+    from spm_store.sets import SETS
+
+    generations = Generations(target.folder)
+    current = generations.current()
+    if current is None or current.document(LOCK_NAME) != lock_text:
         return False
-    linked = manifest.link_mode == "symlink"
-    for entry in lock.entries:
-        place = project.skill_path(entry.name, version_text(entry))
-        try:
-            if linked and place.parent.readlink() != shelf_of(entry, store):
-                return False
-            os.stat(f"{place}/.")  # noqa: PTH116  # a Path loses the dot, which follows the link
-        except OSError:
-            return False
-    return True
+    links = Links.of(
+        target.folder, lock, mode, generations=generations, disk=generations.disk, force=True
+    )
+    wanted = {(entry.name, version_text(entry), str(entry.tree)) for entry in lock.entries}
+    if {(skill.name, skill.version, skill.checksum) for skill in links.listed} != wanted:
+        return False
+    digest = set_of(lock)
+    return (
+        links.is_shown(current, digest, f"{store}/{SETS}/{digest}")
+        and links.is_in_view()
+        and _is_kept(store, target, current)
+    )
 
 
-def shelf_of(entry: LockEntry, store: Path) -> Path:
-    """What the project's link to a skill says."""
-    return store / SHELVES / f"{entry.tree.hex}-{entry.name}"
+def _is_kept(store: Path, target: Target, current: Generation) -> bool:
+    """Whether the store knows that this place shows this generation."""
+    from spm_store.roots import root_path
+
+    if not current.set:
+        return True
+    try:
+        text = Path(root_path(os.fspath(store), os.fspath(target.place))).read_bytes()
+    except OSError:
+        return False
+    return f"\ngeneration {current.number} {current.set}\n".encode() in text
 
 
 async def install_lock(
-    project: Project, manifest: Manifest, lock: Lock, reach: Reach, *, force: bool = False
+    project: Project,
+    manifest: Manifest,
+    lock: Lock,
+    reach: Reach,
+    *,
+    force: bool = False,
+    target: Target | None = None,
+    texts: Mapping[str, bytes] | None = None,
 ) -> InstallReport:
-    """Bring every skill of ``lock`` into the store and link it into ``project``.
+    """Bring every skill of ``lock`` into the store and show it in ``project``.
 
-    The caller holds `Project.exclusively`.
+    The caller holds `Project.exclusively`. ``target`` is another folder than the
+    project's; ``texts`` are manifest and lock as they will be, for a rollback.
 
     Raises:
         DigestMismatch: what a source sent is not what the lock pins; nothing is linked.
         NotOurs: something of the user's stands where a link goes; ``force`` replaces it.
+        StoreInProject: one holds the other.
     """
-    links = Links.of(project, lock, manifest.link_mode, force=force)
+    target = target or Target.of(project)
+    refuse_nested(project.root, reach.places.store)
     store = reach.store()
-    present = dict(store.paths_of([entry.tree for entry in lock.entries]))
-    check_names(lock, present)
-    missing = [
-        entry
-        for entry in lock.entries
-        if entry.tree not in present or (force and _is_damaged(store, entry.tree))
-    ]
-    if missing:
-        from spm.fetching import fetch_all
+    placing = Placing.of(target, lock, manifest.link_mode, store, force=force)
+    digests = [entry.tree for entry in lock.entries]
+    with lease_in(store, f"installing into {target.place}") as lease:
+        lease.want(digests)
+        present = dict(store.paths_of(digests))
+        check_names(lock, present)
+        damaged = {e.tree for e in lock.entries if force and _is_damaged(store, e.tree, present)}
+        missing = [e for e in lock.entries if e.tree not in present or e.tree in damaged]
+        if missing:
+            from spm.fetching import fetch_all
 
-        await fetch_all(missing, project=project, reach=reach, store=store)
-        present |= store.paths_of([entry.tree for entry in missing])
-    index = _index_text(project, lock, reach.now().strftime("%Y-%m-%dT%H:%M:%SZ"))
-    with staged_text(project.index_path, index) as put_index:
-        unlinked = links.remove_strays()
-        linked = links.make(present)
-        put_index()
+            await fetch_all(missing, project=project, reach=reach, store=store, damaged=damaged)
+            present |= store.paths_of([entry.tree for entry in missing])
+        now = reach.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        linked, unlinked = placing.show(lease, present, texts or texts_of(project), now)
     store.sweep()
     return InstallReport(
         total=len(lock.entries),
@@ -138,6 +202,120 @@ async def install_lock(
         downloaded=len(missing),
         reused=len(linked) - len({entry.name for entry in missing} & set(linked)),
     )
+
+
+def lease_in(store: Store, purpose: str) -> Lease:
+    """A lease in the store."""
+    from spm_store.leases import Lease
+
+    return Lease(os.fspath(store.root), store.disk, purpose=purpose)
+
+
+def texts_of(project: Project) -> Mapping[str, bytes]:
+    """Manifest and lock of a project as they are."""
+    paths = {MANIFEST_NAME: project.manifest_path, LOCK_NAME: project.lock_path}
+    return {name: path.read_bytes() for name, path in paths.items() if path.exists()}
+
+
+def refuse_nested(root: Path, store: Path) -> None:
+    """Refuse a store inside the project, and a project inside the store.
+
+    Raises:
+        StoreInProject: it is so.
+    """
+    one, other = os.path.realpath(root), os.path.realpath(store)
+    if f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/"):
+        raise StoreInProject(store, root)
+
+
+@dataclass(frozen=True, slots=True)
+class Placing:
+    """Showing one lock in one skills folder, from a store that has all its trees.
+
+    Needs no network; every change of the disk goes through the store's `Disk`.
+    """
+
+    target: Target
+    lock: Lock
+    store: Store
+    generations: Generations
+    links: Links
+
+    @staticmethod
+    def of(target: Target, lock: Lock, mode: LinkMode, store: Store, *, force: bool) -> Placing:
+        """Look at the folder.
+
+        Raises:
+            NotOurs: something of the user's is in the way.
+        """
+        durable = store.durability != "none"
+        generations = Generations(target.folder, store.disk, sync=durable)
+        links = Links.of(
+            target.folder, lock, mode, generations=generations, disk=store.disk, force=force
+        )
+        if not force:
+            links.refuse()
+        return Placing(target, lock, store, generations, links)
+
+    def show(
+        self, lease: Lease, present: Mapping[Digest, Path], texts: Mapping[str, bytes], now: str
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Bring the lock into view; the names that were not right, and those that went."""
+        wrong, gone = self.links.wrong_names(), self.links.gone_names()
+        digest, path = self.kept_set(lease)
+        skills: str | Mapping[str, str] = path
+        if self.links.way == "copied":
+            skills = self.links.lay_copies(present)
+        elif self.links.way == "plain":
+            self.links.lay_folders(present)
+        shown = self.generations.current()
+        if shown is None or not self._is_same(shown, digest, path, texts):
+            documents = {**texts, INDEX: self._index(now)}
+            linked = self.links.way != "plain"
+            shown = self.generations.prepare(skills, documents, set_digest=digest, linked=linked)
+        self.keep(shown)
+        self.generations.switch(shown, self.links.names)
+        self.links.remove_old_strays()
+        self.generations.prune()
+        self.keep()  # after the pruning: rather too much is kept than too little
+        return wrong, gone
+
+    def _is_same(
+        self, shown: Generation, digest: str, path: str, texts: Mapping[str, bytes]
+    ) -> bool:
+        """Whether a generation is of the same lock, shown in the same way, and whole."""
+        known = {(skill.name, skill.version, skill.checksum) for skill in self.links.listed}
+        return (
+            shown.document(LOCK_NAME) == texts.get(LOCK_NAME)
+            and self.links.is_shown(shown, digest, path)
+            and known == {(e.name, version_text(e), str(e.tree)) for e in self.lock.entries}
+        )
+
+    def kept_set(self, lease: Lease) -> tuple[str, str]:
+        """The set that shows the lock, and its path; nothing where a store has no symlinks."""
+        from spm_store.errors import StoreFailure
+        from spm_store.generations import NO_LINKS
+
+        try:
+            shown = self.store.show(shown_skills(self.lock), lease)
+        except StoreFailure as failure:
+            if self.links.way == "linked" or failure.number not in NO_LINKS:
+                raise
+            return "", ""
+        return shown.digest, os.fspath(shown.path)
+
+    def keep(self, *generations: Generation) -> None:
+        """Tell the store what the generations of the folder show."""
+        every = {*self.generations.all(), *generations}
+        sets = {each.number: each.set for each in every if each.set}
+        self.store.keep(self.target.place, sets, kind=self.target.kind)
+
+    def _index(self, now: str) -> bytes:
+        before = {
+            (skill.name, skill.version, skill.checksum): skill.installed_at
+            for skill in listed_skills(self.target.folder)
+        }
+        return render_installed(Installed(_listed(self.lock, before, now), now)).encode()
 
 
 def remember(project: Project, manifest: Manifest, lock: Lock, reach: Reach) -> None:
@@ -151,36 +329,26 @@ def remember(project: Project, manifest: Manifest, lock: Lock, reach: Reach) -> 
         return
     if any(isinstance(entry.source, PathSource) for entry in lock.entries):
         return
-    links = [
-        (entry.name, version_text(entry), shelf_of(entry, reach.places.store).name)
-        for entry in lock.entries
-    ]
+    links = [(str(entry.name), version_text(entry)) for entry in lock.entries]
     index = render_installed(Installed(_listed(lock, {}, PENDING), PENDING))
     with suppress(OSError, SpmError):
         texts = project.manifest_path.read_bytes(), project.lock_path.read_bytes()
         path = reach.places.compiled / key_of(*texts)
         if not path.exists():
             remove_leftovers(path)
-            replace_text(path, CompiledLock(links, index).text())
+            replace_text(path, CompiledLock(set_of(lock), links, index).text())
 
 
-def _is_damaged(store: Store, tree: Digest) -> bool:
+def _is_damaged(store: Store, tree: Digest, present: Mapping[Digest, Path]) -> bool:
     from spm_store.errors import TreeDamaged, TreeMissing
 
+    if tree not in present:
+        return False
     try:
         store.verified(tree)
     except (TreeDamaged, TreeMissing):
         return True
     return False
-
-
-def _index_text(project: Project, lock: Lock, now: str) -> str:
-    before = {
-        (skill.name, skill.version, skill.checksum): skill.installed_at
-        for skill in listed_skills(project)
-    }
-    skills = _listed(lock, before, now)
-    return render_installed(Installed(skills, now))
 
 
 def _listed(

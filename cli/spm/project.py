@@ -8,6 +8,7 @@ that a reader sees the old text or the new one. Whoever changes a project holds
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
     from spm_spec.installed import Installed
     from spm_spec.lock import Lock
     from spm_spec.manifest import Manifest
+    from spm_store.durable import Disk
 
 MANIFEST_NAME = "skills.toml"
 LOCK_NAME = "skills.lock"
 SKILLS_FOLDER = Path(".roundtable") / "skills"
 MAX_TEXT_BYTES = 32 * 1024 * 1024
 """No manifest, lock or index larger than this is read into memory."""
+_TEXT_MODE = 0o644
 TURN_SECONDS = 0.05
 """Between two looks whether another spm has finished with the project."""
 
@@ -105,11 +108,7 @@ class Project:
 
     def installed(self) -> Installed:
         """What the index says is linked; nothing when there is no index yet."""
-        from spm_spec.installed import Installed, parse_installed
-
-        if not self.index_path.exists():
-            return Installed((), None)
-        return parse_installed(read_text(self.index_path), origin=str(SKILLS_FOLDER / "index.json"))
+        return read_index(self.index_path)
 
     @asynccontextmanager
     async def exclusively(self) -> AsyncGenerator[None]:
@@ -121,6 +120,8 @@ class Project:
         import fcntl
         from asyncio import sleep
 
+        from spm_store.generations import Generations
+
         self.skills_folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(self.skills_folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
@@ -131,8 +132,9 @@ class Project:
                 except BlockingIOError:
                     await sleep(TURN_SECONDS)
             metadata = self.skills_folder / ".cache" / "registry-metadata.json"
-            for path in (self.manifest_path, self.lock_path, self.index_path, metadata):
+            for path in (self.manifest_path, self.lock_path, metadata):
                 remove_leftovers(path)
+            Generations(self.skills_folder).clear()
             yield
         finally:
             os.close(handle)
@@ -158,14 +160,27 @@ def read_text(path: Path) -> str:
         raise UserMistake(f"{path}: byte {error.start} is not UTF-8") from error
 
 
-def replace_text(path: Path, text: str) -> None:
+def read_index(path: Path) -> Installed:
+    """What an index says is linked; nothing when there is no index yet.
+
+    Raises:
+        DamagedIndex: it is not what spm writes.
+    """
+    from spm_spec.installed import Installed, parse_installed
+
+    if not path.exists():
+        return Installed((), None)
+    return parse_installed(read_text(path), origin=str(SKILLS_FOLDER / "index.json"))
+
+
+def replace_text(path: Path, text: str, disk: Disk | None = None) -> None:
     """Put ``text`` at ``path`` as a whole, surviving a crash at any moment."""
-    with staged_text(path, text) as put:
+    with staged_text(path, text, disk) as put:
         put()
 
 
 @contextmanager
-def staged_text(path: Path, text: str) -> Generator[Callable[[], None]]:
+def staged_text(path: Path, text: str, disk: Disk | None = None) -> Generator[Callable[[], None]]:
     """Write ``text`` beside ``path``, and give what puts it there as a whole.
 
     So a disk that is full or closed says so before anything else is changed. What was
@@ -174,22 +189,34 @@ def staged_text(path: Path, text: str) -> Generator[Callable[[], None]]:
     Raises:
         EnvironmentFailure: the disk refused.
     """
+    from spm_store.copies import write_file
+    from spm_store.durable import Disk
+
+    disk = disk or Disk()
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
 
     def put() -> None:
         with _writing(path):
-            temporary.replace(path)
+            disk.move(os.fspath(temporary), os.fspath(path))
 
     try:
         with _writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
+            temporary.unlink(missing_ok=True)
+            write_file(disk, os.fspath(temporary), text.encode(), _mode_of(path))
+            disk.sync(os.fspath(temporary))
         yield put
     finally:
-        temporary.unlink(missing_ok=True)
+        if os.path.lexists(temporary):
+            disk.remove_file(os.fspath(temporary))
+
+
+def _mode_of(path: Path) -> int:
+    """The permissions that a file keeps when it is replaced."""
+    try:
+        return stat.S_IMODE(path.stat().st_mode)
+    except OSError:
+        return _TEXT_MODE
 
 
 @contextmanager

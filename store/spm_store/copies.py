@@ -77,7 +77,7 @@ def write_copy(disk: Disk, source: str, target: str, digest: str, *, clone: bool
         executables += [found.path] * executable
     lines = [DIGEST_PREFIX + digest, *([] if has_modes else [_NO_MODES, *executables])]
     # Last, so that a copy with a marker is whole.
-    _write_file(disk, f"{target}/{COPY_MARKER}", "\n".join([*lines, ""]).encode(), _FILE_MODE)
+    write_file(disk, f"{target}/{COPY_MARKER}", "\n".join([*lines, ""]).encode(), _FILE_MODE)
 
 
 def _make_folder(disk: Disk, place: str) -> None:
@@ -101,11 +101,11 @@ def _cloned(disk: Disk, source: str, target: str, mode: int) -> bool:
 def _written(disk: Disk, source: str, target: str, mode: int) -> bool:
     from spm_store.blobs import read_file
 
-    return _write_file(disk, target, read_file(source)[0], mode)
+    return write_file(disk, target, read_file(source)[0], mode)
 
 
-def _write_file(disk: Disk, target: str, data: bytes, mode: int) -> bool:
-    """Write one file; False if the bytes are there and the mode cannot be."""
+def write_file(disk: Disk, target: str, data: bytes, mode: int) -> bool:
+    """Write one new file; False if the bytes are there and the file system keeps no modes."""
     try:
         disk.write_file(target, data, mode)
     except PermissionError:

@@ -24,6 +24,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
+from spm_store.copies import write_file
 from spm_store.durable import Disk, remove_tree
 from spm_store.layout import VIEW, link_skill, target_of
 
@@ -39,7 +40,7 @@ _BACK = ".back"  # becomes `.current` when an older generation comes into view a
 INDEX = "index.json"
 _INDEX_LINK = f"{CURRENT}/{INDEX}"
 _SET = "set"  # the document that names the set where no link does
-_NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES})
+NO_LINKS = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EACCES})
 _DOCUMENT_MODE = 0o644
 _DIGITS = 9  # of a number, so that no name is one that int() or a listing chokes on
 
@@ -78,7 +79,7 @@ class Generations:
     def __init__(self, folder: Path | str, disk: Disk | None = None, *, sync: bool = True) -> None:
         """Know the skills folder; without ``sync`` nothing waits for the disk."""
         self.folder = os.fspath(folder)
-        self._disk = disk or Disk()
+        self.disk = disk or Disk()
         self._sync = sync
 
     def current(self) -> Generation | None:
@@ -101,14 +102,14 @@ class Generations:
             return True
         probe = f"{self.folder}/{NEXT}"
         try:
-            self._disk.symlink(".", probe)
+            self.disk.symlink(".", probe)
         except FileExistsError:
             return os.path.islink(probe)
         except OSError as error:
-            if error.errno not in _NO_LINKS:
+            if error.errno not in NO_LINKS:
                 raise
             return False
-        self._disk.remove_file(probe)
+        self.disk.remove_file(probe)
         return True
 
     def prepare(
@@ -129,22 +130,22 @@ class Generations:
         number = max(numbers, default=0) + 1
         path = f"{self.folder}/{FOLDER}/{number}"
         if not os.path.isdir(f"{self.folder}/{FOLDER}"):
-            self._disk.make_folder(f"{self.folder}/{FOLDER}")
+            self.disk.make_folder(f"{self.folder}/{FOLDER}")
         self._point(NEXT, number, linked=linked)
-        self._disk.make_folder(path)
+        self.disk.make_folder(path)
         if linked and isinstance(skills, str):
-            self._disk.symlink(skills, f"{path}/skills")
+            self.disk.symlink(skills, f"{path}/skills")
         elif linked and not isinstance(skills, str):
-            self._disk.make_folder(f"{path}/skills")
+            self.disk.make_folder(f"{path}/skills")
             for name, copy in skills.items():
-                self._disk.symlink(f"../../../{COPIES}/{copy}", f"{path}/skills/{name}")
+                self.disk.symlink(f"../../../{COPIES}/{copy}", f"{path}/skills/{name}")
         if set_digest and not os.path.islink(f"{path}/skills"):
             documents = {**documents, _SET: f"{set_digest}\n".encode()}
         for name, data in documents.items():
-            _write(self._disk, f"{path}/{name}", data)
+            write_file(self.disk, f"{path}/{name}", data, _DOCUMENT_MODE)
         if self._sync:
             for place in (*(f"{path}/{name}" for name in documents), path, os.path.dirname(path)):
-                self._disk.sync(place)
+                self.disk.sync(place)
         return self._generation(number)
 
     def switch(self, generation: Generation, names: Collection[str]) -> None:
@@ -165,17 +166,17 @@ class Generations:
             for name in wrong:
                 if name not in in_the_way:
                     made.append(name)
-                    link_skill(wanted[name], f"{self.folder}/{name}", disk=self._disk)
+                    link_skill(wanted[name], f"{self.folder}/{name}", disk=self.disk)
             self._go_to(generation)
         except BaseException:
             for name in made:
                 with suppress(OSError):
-                    self._disk.remove_file(f"{self.folder}/{name}")
+                    self.disk.remove_file(f"{self.folder}/{name}")
             raise
         for name in in_the_way:
-            link_skill(wanted[name], f"{self.folder}/{name}", force=True, disk=self._disk)
+            link_skill(wanted[name], f"{self.folder}/{name}", force=True, disk=self.disk)
         for name in self.strays(names):
-            self._disk.remove_file(f"{self.folder}/{name}")
+            self.disk.remove_file(f"{self.folder}/{name}")
 
     def strays(self, names: Collection[str]) -> tuple[str, ...]:
         """Return the links by way of the current generation that are none of ``names``."""
@@ -200,26 +201,26 @@ class Generations:
             if generation not in kept:
                 # In one step, so that half a generation is never taken for a whole one.
                 aside = f"{self.folder}/{FOLDER}/.{generation.number}"
-                self._disk.move(generation.path, aside)
-                remove_tree(self._disk, aside)
+                self.disk.move(generation.path, aside)
+                remove_tree(self.disk, aside)
         shown = {copy for each in kept for copy in self._copies_of(each)}
         for copy in _names_in(f"{self.folder}/{COPIES}"):
             if copy not in shown:
-                remove_tree(self._disk, f"{self.folder}/{COPIES}/{copy}")
+                remove_tree(self.disk, f"{self.folder}/{COPIES}/{copy}")
         return tuple(kept)
 
     def clear(self) -> None:
         """Remove what a killed process left half made; nothing that is in view."""
         current, unfinished = self._number_in(CURRENT), self._number_in(NEXT)
         if unfinished is not None and unfinished != current:
-            remove_tree(self._disk, f"{self.folder}/{FOLDER}/{unfinished}")
+            remove_tree(self.disk, f"{self.folder}/{FOLDER}/{unfinished}")
         for name in (NEXT, _BACK):
-            remove_tree(self._disk, f"{self.folder}/{name}")
+            remove_tree(self.disk, f"{self.folder}/{name}")
         for folder in (FOLDER, "", *(f"{COPIES}/{name}" for name in self._copies())):
             for name in _names_in(f"{self.folder}/{folder}"):
                 aside = name.startswith(".") and name.endswith((".spm-new", ".spm-old"))
                 if aside or (folder == FOLDER and name.startswith(".")):
-                    remove_tree(self._disk, f"{self.folder}/{folder}/{name}")
+                    remove_tree(self.disk, f"{self.folder}/{folder}/{name}")
 
     def _copies(self) -> list[str]:
         return _names_in(f"{self.folder}/{COPIES}")
@@ -232,33 +233,35 @@ class Generations:
 
     def _go_to(self, generation: Generation) -> None:
         """Rename `.next`, or a new link beside it for a generation that was shown before."""
+        if self._number_in(CURRENT) == generation.number:
+            return
         name = NEXT
         if self._number_in(NEXT) != generation.number:
             name = _BACK
-            remove_tree(self._disk, f"{self.folder}/{_BACK}")
+            remove_tree(self.disk, f"{self.folder}/{_BACK}")
             self._point(_BACK, generation.number, linked=self.links_work())
         if os.path.isdir(f"{self.folder}/{CURRENT}") and not os.path.islink(
             f"{self.folder}/{CURRENT}"
         ):
-            remove_tree(self._disk, f"{self.folder}/{CURRENT}")  # as of a copy that followed links
-        self._disk.move(f"{self.folder}/{name}", f"{self.folder}/{CURRENT}")
+            remove_tree(self.disk, f"{self.folder}/{CURRENT}")  # as of a copy that followed links
+        self.disk.move(f"{self.folder}/{name}", f"{self.folder}/{CURRENT}")
         if self._sync:
-            self._disk.sync(self.folder)
+            self.disk.sync(self.folder)
 
     def _switch_without_links(self, generation: Generation) -> None:
         """Put the index in place, then `.current`; the folders are there already."""
         index, new = generation.document(INDEX), f"{self.folder}/.{INDEX}.spm-new"
-        remove_tree(self._disk, new)
-        _write(self._disk, new, index or b"")
-        self._disk.move(new, f"{self.folder}/{INDEX}")
+        remove_tree(self.disk, new)
+        write_file(self.disk, new, index or b"", _DOCUMENT_MODE)
+        self.disk.move(new, f"{self.folder}/{INDEX}")
         self._go_to(generation)
 
     def _point(self, name: str, number: int, *, linked: bool) -> None:
         text = f"{FOLDER}/{number}"
         if linked:
-            self._disk.symlink(text, f"{self.folder}/{name}")
+            self.disk.symlink(text, f"{self.folder}/{name}")
         else:
-            _write(self._disk, f"{self.folder}/{name}", f"{text}\n".encode())
+            write_file(self.disk, f"{self.folder}/{name}", f"{text}\n".encode(), _DOCUMENT_MODE)
 
     def _named_by(self, name: str) -> Generation | None:
         number = self._number_in(name)
@@ -297,12 +300,3 @@ def _names_in(folder: str) -> list[str]:
         return sorted(os.listdir(folder))
     except OSError:
         return []
-
-
-def _write(disk: Disk, path: str, data: bytes) -> None:
-    """Write a small file, also where modes cannot be kept."""
-    try:
-        disk.write_file(path, data, _DOCUMENT_MODE)
-    except PermissionError:
-        if not os.path.lexists(path) or os.lstat(path).st_size != len(data):
-            raise
