@@ -168,7 +168,9 @@ class _Reader:
             return "symlink"
         if value == "copy":
             return "copy"
-        message = f'`link-mode` is {kind_of(value)}, it must be "symlink" or "copy"'
+        if value == "reflink":
+            return "reflink"
+        message = f'`link-mode` is {kind_of(value)}, it must be "symlink", "copy" or "reflink"'
         raise self.refusal(("settings", "link-mode"), message, reason="invalid-value")
 
     def _grants(self, table: dict[str, object]) -> dict[SkillName, Policy]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from spm_spec.sources import Requirement
     from spm_spec.versions import Version
 
-LinkMode = Literal["symlink", "copy"]
+LinkMode = Literal["symlink", "copy", "reflink"]
 
 DEFAULT_REGISTRY = "default"
 """The name of the registry that every name without a pattern is bound to."""

@@ -113,7 +113,7 @@ class RegistryTable(_Strict):
 class Settings(_Strict):
     """How this project is installed."""
 
-    link_mode: Literal["symlink", "copy"] = "symlink"
+    link_mode: Literal["symlink", "copy", "reflink"] = "symlink"
     prerelease: list[Name] = []
 
 
