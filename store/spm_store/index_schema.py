@@ -36,7 +36,7 @@ CREATE TABLE {name} (
     directories BLOB NOT NULL
 )
 """
-INSERT = "INSERT OR REPLACE INTO {table} VALUES (?, ?, ?, ?, ?, ?, ?)"
+INSERT = "INSERT OR REPLACE INTO trees VALUES (?, ?, ?, ?, ?, ?, ?)"
 _MIGRATION = (
     _TABLE.format(name="migrated"),
     "INSERT INTO migrated SELECT digest, name, size, files, added, added, directories FROM trees",
@@ -109,7 +109,7 @@ def make_index(
         connection.execute(f"PRAGMA journal_mode = {journal}")
         connection.execute("BEGIN")
         connection.execute(_TABLE.format(name="trees"))
-        connection.executemany(INSERT.format(table="trees"), rows)
+        connection.executemany(INSERT, rows)
         connection.execute(f"PRAGMA user_version = {FORMAT}")
         connection.execute("COMMIT")
     finally:
