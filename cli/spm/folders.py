@@ -31,6 +31,22 @@ def cache_folder(environment: Mapping[str, str]) -> str:
     )
 
 
+def store_folder(environment: Mapping[str, str]) -> str:
+    """The store that is written: the first of `SPM_STORE_PATH`, or the one below `SPM_DATA`."""
+    layers = environment.get("SPM_STORE_PATH")
+    if not layers:
+        return f"{data_folder(environment)}/{STORE}"
+    first = layers.partition(":")[0]
+    if not first.startswith("/"):
+        from spm_spec.errors import UserMistake
+
+        raise UserMistake(
+            f"SPM_STORE_PATH: `{first}` is not an absolute path",
+            hint="name the store to write, then those to read: `/home/me/store:/team/store`",
+        )
+    return first
+
+
 def _chosen(environment: Mapping[str, str], name: str) -> str | None:
     text = environment.get(name)
     if not text:

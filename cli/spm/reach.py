@@ -88,10 +88,11 @@ class Reach:
         return replace(self, registry=registry or self.registry, offline=offline or self.offline)
 
     def store(self) -> Store:
-        """The store, opened for writing."""
+        """The store, opened for writing, over those that are only read."""
         from spm_store.store import Store
 
-        return Store.open(self.places.store, durability=self._durability())
+        places = self.places
+        return Store.open(places.store, lower=places.lower_stores, durability=self._durability())
 
     def _durability(self) -> Durability:
         asked = self.environment.get("SPM_DURABILITY", "batch")

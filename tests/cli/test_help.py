@@ -17,7 +17,8 @@ COMMANDS = (
     *("init", "new", "check", "pack", "publish", "search", "info", "tags", "add", "remove"),
     *("lock", "install", "update", "list", "tree", "path", "load", "call", "demo"),
     *("registry serve", "registry token create", "registry token list", "registry token revoke"),
-    *("store path", "store list", "store size", "store verify"),
+    *("store path", "store info", "store list", "store du", "store gc", "store why"),
+    *("store verify", "store rebuild", "store export", "store import"),
     *("cache path", "cache size", "cache clear"),
 )
 GROUPS = ("registry", "registry token", "store", "cache")

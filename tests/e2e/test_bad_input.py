@@ -325,7 +325,12 @@ DATA_COMMANDS = [
     ["load", "x"],
     ["call", "x", "y"],
     ["store", "list"],
-    ["store", "size"],
+    ["store", "info"],
+    ["store", "du"],
+    ["store", "gc"],
+    ["store", "why", "x"],
+    ["store", "rebuild"],
+    ["store", "import", "x"],
     ["store", "verify"],
     ["cache", "size"],
 ]

@@ -146,7 +146,7 @@ def _share(on: Stage, first: Path, second: Path) -> None:
         f"the skills of both projects add up to {named} bytes, of which the disk holds {held}",
         held < named,
     )
-    size = on.document("store", "size")
+    size = on.document("store", "info")
     on.claim("the store holds these bytes and no others", size["bytes"] == held, size)
     report = on.document("install", "--force", folder=second)
     on.claim("nothing is downloaded twice", report["downloaded"] == 0, report)
