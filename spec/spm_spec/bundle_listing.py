@@ -138,7 +138,7 @@ def _checked(key: _Key, directories: Directories) -> tuple[BundledTree, Summary]
         summary = directories.check(digest)
         return BundledTree(name, version, digest, directories.below(digest)), summary
     except InvalidTree as error:
-        raise Flaw(error.reason, f"{error.path}: {error.explanation}", name) from error
+        raise Flaw(error.reason, error.message, name) from error
 
 
 def _check_sums(entries: int, size: int) -> None:
