@@ -116,9 +116,14 @@ class Index:
         self._write(INSERT, [row.values() for row in rows], disk)
 
     def remove(self, digests: Sequence[bytes], disk: Disk | None = None) -> None:
-        """Remove the rows of ``digests`` in one database transaction."""
+        """Remove the rows of ``digests`` in one database transaction.
+
+        Waits for the disk: a row that a power cut brings back would speak of files that
+        were removed after it.
+        """
         statement = "DELETE FROM trees WHERE digest = ?"
-        self._write(statement, [(digest,) for digest in digests], disk)
+        values = [(digest,) for digest in digests]
+        self._write(statement, values, disk, waits=self._durability != "none")
 
     def mark_used(self, digests: Sequence[bytes], when: float, disk: Disk | None = None) -> None:
         """Say that the trees of ``digests`` were needed at ``when``; one database transaction."""
@@ -202,12 +207,23 @@ class Index:
             return []
 
     def _write(
-        self, statement: str, values: Sequence[tuple[object, ...]], disk: Disk | None
+        self,
+        statement: str,
+        values: Sequence[tuple[object, ...]],
+        disk: Disk | None,
+        *,
+        waits: bool = False,
     ) -> None:
         disk = disk or self._disk
         with self._lock, self._file.translated():
             connection = self._file.for_writing(disk)
-            disk.commit(lambda: _run_many(connection, statement, values))
+            (level,) = connection.execute("PRAGMA synchronous").fetchone()
+            if waits:
+                connection.execute("PRAGMA synchronous = FULL")
+            try:
+                disk.commit(lambda: _run_many(connection, statement, values))
+            finally:
+                connection.execute(f"PRAGMA synchronous = {level}")
 
     def _rows_replaced(self, path: str, disk: Disk) -> bool:
         """Replace the rows inside the index as it is; False if it cannot be used for that."""
