@@ -167,6 +167,8 @@ class Generations:
                 if name not in in_the_way:
                     made.append(name)
                     link_skill(wanted[name], f"{self.folder}/{name}", disk=self.disk)
+            if made and self._sync:
+                self.disk.sync(self.folder)  # the links are there when the switch is
             self._go_to(generation)
         except BaseException:
             for name in made:
