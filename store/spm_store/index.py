@@ -102,10 +102,14 @@ class Index:
         """Return every row, by name and then by digest."""
         return [self._row(values) for values in self._read("ORDER BY 2, 1")]
 
-    def directories(self) -> list[tuple[bytes, bytes]]:
-        """Return digest and encoded directories of every tree."""
+    def directories(self, *digests: bytes) -> list[tuple[bytes, bytes]]:
+        """Return digest and encoded directories of those trees, of every tree if none is named."""
+        if len(digests) > _QUERY_DIGESTS:
+            first, rest = digests[:_QUERY_DIGESTS], digests[_QUERY_DIGESTS:]
+            return self.directories(*first) + self.directories(*rest)
+        clause = f"WHERE digest IN ({','.join('?' * len(digests))})" if digests else ""
         found: list[tuple[bytes, bytes]] = []
-        for digest, encoded in self._read("", columns="digest, directories"):
+        for digest, encoded in self._read(clause, digests, columns="digest, directories"):
             if not (_is_digest(digest) and isinstance(encoded, bytes)):
                 raise self._file.damaged("a row of the index is none the store writes")
             found.append((digest, encoded))
