@@ -41,11 +41,13 @@ class Disk:
 
     def write_chunks(self, path: str, chunks: Iterable[bytes], mode: int) -> None:
         """Create a file that does not exist with all ``chunks``; ``mode`` whatever the umask."""
-        descriptor = os.open(path, _NEW_FILE, 0o600)
+        descriptor = os.open(path, _NEW_FILE, mode)
         try:
+            # The umask may have taken some of the mode away; mostly it has not.
+            if stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:
+                os.fchmod(descriptor, mode)
             for chunk in chunks:
                 _write_all(descriptor, chunk, path)
-            os.fchmod(descriptor, mode)
         finally:
             os.close(descriptor)
 

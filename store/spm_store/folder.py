@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
-from fnmatch import fnmatchcase
+from fnmatch import translate
+from operator import attrgetter
 from typing import TYPE_CHECKING, TypeAlias
 
 from spm_spec.errors import EnvironmentFailure, HostileDataError, UserMistake
@@ -43,6 +45,7 @@ IGNORED_NAMES = frozenset(
 IGNORED_PATTERNS = ("*.pyc", "*~", "*.swp", "*.swo", ".#*", "*.spm")
 """What editors, Python and packing leave behind; shell patterns for names, at any depth."""
 
+_IGNORED_PATTERN = re.compile("|".join(map(translate, IGNORED_PATTERNS)))
 _READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _OWNER_EXECUTES = 0o100
 
@@ -95,11 +98,22 @@ def read_folder(
         FolderUnreadable: no permission, or a file changed while it was read.
 
     """
+    found = iterate_folder(path, limits, everything=everything)
+    return tuple(sorted(found, key=attrgetter("path")))
+
+
+def iterate_folder(
+    path: Path, limits: Limits = DEFAULT_LIMITS, *, everything: bool = False
+) -> Iterator[FileEntry]:
+    """Yield what ``read_folder`` returns, in any order, each file when it is asked for.
+
+    Raises what ``read_folder`` raises, when it gets there.
+    """
     if not os.path.isdir(path):
         missing = not os.path.lexists(path)
         raise NoSuchFolder(path, "no such folder" if missing else "not a folder")
     try:
-        return _Reading(os.path.realpath(path), limits, everything=everything).files()
+        yield from _Reading(os.path.realpath(path), limits, everything=everything).files()
     except OSError as error:
         reason = os.strerror(error.errno or errno.EIO).lower()
         raise FolderUnreadable(str(error.filename or path), reason) from error
@@ -115,47 +129,54 @@ class _Reading:
         self._entries = 0
         self._bytes = 0
 
-    def files(self) -> tuple[FileEntry, ...]:
-        """Read everything."""
-        found: list[FileEntry] = []
+    def files(self) -> Iterator[FileEntry]:
+        """Read everything, file by file."""
         # The identities above a folder tell a loop from a folder linked twice.
         pending: list[tuple[str, str, tuple[_Identity, ...]]]
         pending = [("", self._root, (_identity(os.lstat(self._root)),))]
         while pending:
             inside, place, above = pending.pop()
-            for path, real, status in self._listed(inside, place):
-                if stat.S_ISDIR(status.st_mode):
-                    if _identity(status) in above:
+            for path, real, is_folder in self._listed(inside, place):
+                if is_folder:
+                    identity = _identity(os.lstat(real))
+                    if identity in above:
                         raise FolderRefused("symlink-loop", path, "a symlink to a folder it is in")
-                    pending.append((path, real, (*above, _identity(status))))
+                    pending.append((path, real, (*above, identity)))
                 else:
-                    found.append(self._file(path, real))
-        return tuple(sorted(found, key=lambda file: file.path.encode()))
+                    yield self._file(path, real)
 
-    def _listed(self, inside: str, place: str) -> Iterator[tuple[str, str, os.stat_result]]:
-        """Yield path, real place and status of each name that counts."""
+    def _listed(self, inside: str, place: str) -> Iterator[tuple[str, str, bool]]:
+        """Yield path, real place, and whether it is a folder, of each name that counts."""
         with os.scandir(place) as entries:
             for entry in entries:
-                path = f"{inside}/{entry.name}" if inside else entry.name
-                linked = entry.is_symlink()
-                if self._is_left_out(entry.name):
+                name = entry.name
+                if self._is_left_out(name):
                     continue
+                path = f"{inside}/{name}" if inside else name
                 self._count(path)
-                real = self._resolved(path, entry.path) if linked else entry.path
-                status = os.lstat(real)
-                if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+                if entry.is_file(follow_symlinks=False):
+                    yield path, entry.path, False
+                elif entry.is_dir(follow_symlinks=False):
+                    yield path, entry.path, True
+                elif entry.is_symlink():
+                    real = self._resolved(path, entry.path)
+                    mode = os.lstat(real).st_mode
+                    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+                        raise _special(path)
+                    yield path, real, stat.S_ISDIR(mode)
+                else:
                     raise _special(path)
-                yield path, real, status
 
     def _count(self, path: str) -> None:
         self._entries += 1
         if self._entries > self._limits.entries:
             explanation = f"the folder holds more than {self._limits.entries} files and folders"
             raise FolderRefused("too-many-entries", path, explanation)
-        try:
-            path.encode()
-        except UnicodeEncodeError as error:
-            raise FolderRefused("not-utf8", path, "the name is not UTF-8") from error
+        if not path.isascii():
+            try:
+                path.encode()
+            except UnicodeEncodeError as error:
+                raise FolderRefused("not-utf8", path, "the name is not UTF-8") from error
         check_path(path, self._limits)
 
     def _resolved(self, path: str, place: str) -> str:
@@ -183,8 +204,9 @@ class _Reading:
             if not stat.S_ISREG(before.st_mode):
                 raise _special(path)
             self._check_size(path, before.st_size)
-            with open(descriptor, "rb", closefd=False) as stream:
-                data = stream.read(before.st_size + 1)
+            data = os.read(descriptor, before.st_size + 1)
+            while len(data) < before.st_size and (more := os.read(descriptor, before.st_size)):
+                data += more  # a signal may cut a read short
             after = os.fstat(descriptor)
         finally:
             os.close(descriptor)
@@ -206,7 +228,7 @@ class _Reading:
 
     def _is_left_out(self, name: str) -> bool:
         return not self._everything and (
-            name in IGNORED_NAMES or any(fnmatchcase(name, pattern) for pattern in IGNORED_PATTERNS)
+            name in IGNORED_NAMES or _IGNORED_PATTERN.match(name) is not None
         )
 
 

@@ -24,10 +24,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 
     from spm_spec.digests import Digest
+    from spm_spec.streams import StreamedFile
     from spm_spec.tree import FileEntry
     from spm_store.collected import Collection
     from spm_store.leases import Lease
     from spm_store.reasons import Reason
+    from spm_store.rebuild import Rebuilt
+    from spm_store.repair import Repair
     from spm_store.roots import Root, RootKind
     from spm_store.sets import Shown, ShownSet
     from spm_store.transaction import Transaction
@@ -97,21 +100,43 @@ class Store(Catalogue):
                 lease.want([digest])
             yield self.verified(digest)
 
-    def transaction(self) -> Transaction:
-        """Return a context in which trees are added together: one barrier, one commit."""
+    def transaction(self, purpose: str = "adding trees") -> Transaction:
+        """Return a context in which trees are added together: one barrier, one commit.
+
+        ``purpose`` is for people who ask why a tree is kept.
+        """
         from spm_store.transaction import Transaction
 
-        return Transaction(self)
+        return Transaction(self, purpose=purpose)
 
     def add(
-        self, files: Iterable[FileEntry], *, name: str, expected: Digest | None = None
+        self,
+        files: Iterable[FileEntry | StreamedFile],
+        *,
+        name: str,
+        version: str | None = None,
+        expected: Digest | None = None,
+        replace: bool = False,
     ) -> StoredTree:
-        """Store one tree and return it; a tree that is there and whole costs one reading.
-
-        Raises what ``Transaction.add`` raises; then nothing has changed.
-        """
+        """Store one tree and return it: a transaction of its own, see ``Transaction.add``."""
         with self.transaction() as transaction:
-            return transaction.add(files, name=name, expected=expected)
+            return transaction.add(
+                files, name=name, version=version, expected=expected, replace=replace
+            )
+
+    def export(
+        self, trees: Mapping[Digest, str | None], write: Callable[[bytes], object]
+    ) -> None:
+        """Write ``trees``, each with the version it is shown as, as one bundle; see ``bundles``."""
+        from spm_store.bundles import export
+
+        export(self, trees, write)
+
+    def import_bundle(self, read: Callable[[int], bytes], *, origin: str) -> tuple[StoredTree, ...]:
+        """Store every tree of a bundle, or none; see ``bundles.import_bundle``."""
+        from spm_store.bundles import import_bundle
+
+        return import_bundle(self, read, origin=origin)
 
     def verified(self, digest: Digest) -> StoredTree:
         """Return a tree whose every byte was just hashed.
@@ -142,6 +167,30 @@ class Store(Catalogue):
 
         with storing(self.root):
             return verify(self, progress, jobs)
+
+    def repair(
+        self, damages: Iterable[Damage], progress: Callable[[int, int], None] | None = None
+    ) -> Repair:
+        """Make whole what ``verify`` found, from copies the store itself and those below have.
+
+        What is ``missing`` is added again, with ``replace=True``, by whoever can fetch it.
+        Others may use the store meanwhile; doing it twice changes nothing.
+        """
+        from spm_store.repair import repair
+
+        with storing(self.root):
+            return repair(self, damages, progress)
+
+    def rebuild(
+        self, progress: Callable[[int, int], None] | None = None, jobs: int | None = None
+    ) -> Rebuilt:
+        """Write the index anew from the trees alone, whatever became of the old one.
+
+        Trees that are not what their name says stay, without a row, and are named.
+        """
+        from spm_store.rebuild import rebuild
+
+        return rebuild(self, progress, jobs)
 
     def leftovers(self) -> tuple[Path, ...]:
         """Return the trees without a row: whole or not, nothing reads them."""

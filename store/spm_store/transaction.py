@@ -1,8 +1,8 @@
 """Adding trees: stage, publish, wait for the disk, write the rows. See spec/store.md.
 
-``add`` hashes in the caller's thread and stages one tree at a time; it may be called
-from several threads. Nothing is visible to anyone before the ``with`` block ends, and
-nothing at all if it ends by an exception.
+``add`` stages one tree at a time; it may be called from several threads. Nothing is
+visible to anyone before the ``with`` block ends, and nothing at all if it ends by an
+exception.
 """
 
 from __future__ import annotations
@@ -10,21 +10,25 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Self
 
-from spm_store.blobs import Blobs, blob_name, mode_of
-from spm_store.durable import barrier
+from spm_store.appearance import looks_whole
+from spm_store.blobs import SHARED_FOLDER_MODE, Blobs, mode_of
+from spm_store.durable import barrier, remove_tree
 from spm_store.errors import DigestMismatch, StoreFailure, storing
 from spm_store.index import NewRow
-from spm_store.leases import WORK_FOLDER, Lease, discard, empty_trash, gc_lock, sweep
+from spm_store.leases import Lease, discard, empty_trash, gc_lock, sweep
+from spm_store.staging import BATCH_FILES, Hands, Staging
 from spm_store.trees import FOLDER_MODE, StoredTree, damage_of, encode_directories
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from types import TracebackType
 
     from spm_spec.digests import Digest
+    from spm_spec.streams import StreamedFile
     from spm_spec.tree import FileEntry, Tree
     from spm_store.catalogue import Catalogue
 
@@ -43,20 +47,23 @@ class _Staged:
 class Transaction:
     """Trees that become valid together, with one barrier and one commit for all."""
 
-    def __init__(self, store: Catalogue) -> None:
-        """Prepare; the disk is first touched by ``add`` of a tree the store lacks."""
+    def __init__(self, store: Catalogue, *, purpose: str = "adding trees") -> None:
+        """Prepare; the disk is first touched by ``add``. ``purpose`` is for people."""
         self._store = store
         self._root = os.fspath(store.root)
         self._disk = store.disk
-        self._blobs = Blobs(self._root, store.disk)
+        self._purpose = purpose
         self._lease: Lease | None = None
+        self._blobs: Blobs | None = None
         self._staged: dict[Digest, _Staged] = {}
-        self._first: dict[str, list[str]] = {}
+        self._copies: dict[str, list[str]] = {}
+        self._folders = 0
+        self._shelves: dict[tuple[StoredTree, str], None] = {}
         self._lock = Lock()
 
     def __enter__(self) -> Self:
         """Sweep up after the dead; that costs two empty directory listings."""
-        sweep(self._root, self._disk)
+        sweep(self._root, self._disk, boot=self._store.boot, mount_table=self._store.mount_table)
         return self
 
     def __exit__(
@@ -66,24 +73,37 @@ class Transaction:
         trace: TracebackType | None,
     ) -> None:
         """Commit if the block ended well; in any case leave no unfinished work."""
-        if self._lease is None:
-            return
         try:
-            if kind is None and self._staged:
+            if kind is None:
                 with storing(self._root):
-                    self._commit(self._lease)
+                    if self._lease is not None and self._staged:
+                        self._commit(self._lease)
+                    self._shelve()
         finally:
-            # What cannot be removed now is swept by the next transaction.
-            with suppress(OSError):
-                self._lease.close()
+            if self._lease is not None:
+                # What cannot be removed now is swept by the next transaction.
+                with suppress(OSError):
+                    self._lease.close()
 
     def add(
-        self, files: Iterable[FileEntry], *, name: str, expected: Digest | None = None
+        self,
+        files: Iterable[FileEntry | StreamedFile],
+        *,
+        name: str,
+        version: str | None = None,
+        expected: Digest | None = None,
+        replace: bool = False,
     ) -> StoredTree:
         """Stage one tree; its path holds it once the transaction has ended well.
 
         ``name`` is a skill name, for people who look into the store: the same files
-        under two names are one tree, under the name that came first.
+        under two names are one tree, under the name that came first. With ``version``
+        the tree gets a shelf too. A tree ``expected`` that is there and looks whole is
+        returned at once, and ``files`` is not asked for any; with ``replace`` it is
+        hashed first, and stored again if it is damaged.
+
+        A tuple or list of ``FileEntry`` is hashed before anything is written. Anything
+        else is read once, in this thread, and written and hashed as it comes.
 
         Raises:
             DigestMismatch: the files are not the tree ``expected``.
@@ -93,65 +113,133 @@ class Transaction:
 
         """
         from spm_spec.names import parse_skill_name
-        from spm_spec.tree import build_tree
 
         parse_skill_name(name)
-        entries = tuple(files)
-        tree = build_tree(entries)
-        if expected is not None and tree.digest != expected:
-            raise DigestMismatch(expected, tree.digest, name)
-        known = self._store.get(tree.digest)
-        if known is not None and damage_of(os.fspath(known.path), tree.digest) is None:
-            return known
+        known = None
+        if expected is not None and not replace:
+            known = self._find(expected)
+            if known is not None and not self._looks_whole(known):
+                known = None
+        with storing(self._root):
+            tree = known or self._added(files, name, expected)
+        if version is not None:
+            self.shelve(tree, version)
+        return tree
+
+    def shelve(self, tree: StoredTree, version: str) -> None:
+        """Show ``tree`` as ``version`` on its shelf once the transaction has ended well."""
+        self._shelves[tree, version] = None
+
+    def whole(self, digest: Digest) -> StoredTree | None:
+        """Return a tree that is in the store and was just hashed, None if there is none."""
+        known = self._find(digest)
+        if known is None or damage_of(os.fspath(known.path), digest) is not None:
+            return None
+        return known
+
+    def add_staged(self, staging: Staging, tree: Tree, name: str) -> StoredTree:
+        """Take over a tree whose files all stand in the lease already."""
         with self._lock, storing(self._root):
+            return self._taken_over(staging, tree, name)
+
+    def staging(self) -> Staging:
+        """Return an empty tree in the lease, to be filled."""
+        if self._blobs is None:
+            lease = self._begun()
+            for folder in ("blobs", "trees"):
+                if not os.path.lexists(f"{self._root}/{folder}"):
+                    with suppress(FileExistsError):
+                        self._disk.make_folder(f"{self._root}/{folder}", SHARED_FOLDER_MODE)
+            self._blobs = Blobs(self._root, self._disk)
+            self._disk.make_folder(f"{lease.path}/trees", 0o700)
+        self._folders += 1
+        folder = f"{self._begun().path}/trees/{self._folders - 1}"
+        return Staging(folder, self._disk, self._blobs, self._copies)
+
+    def _added(
+        self, files: Iterable[FileEntry | StreamedFile], name: str, expected: Digest | None
+    ) -> StoredTree:
+        entries = _in_memory(files)
+        if entries is None:
+            return self._added_as_it_comes(files, name, expected)
+        from spm_spec.tree import build_tree
+
+        tree = build_tree(entries)
+        _check(tree, expected, name)
+        known = self.whole(tree.digest)
+        if known is not None:
+            return known
+        with self._lock:
             staged = self._staged.get(tree.digest)
-            if staged is None:
-                path = self._store.tree_path(tree.digest, known.name if known else name)
-                stored = StoredTree(
-                    tree.digest, known.name if known else name, path, tree.size, len(tree.files)
-                )
-                staged = _Staged(tree, stored, f"{self._begun().path}/{len(self._staged)}")
-                self._stage(staged, entries)
-                self._staged[tree.digest] = staged
-            return staged.stored
+            if staged is not None:
+                return staged.stored
+            staging = self.staging()
+            staging.lay_out(tree, entries)
+            return self._taken_over(staging, tree, name)
+
+    def _added_as_it_comes(
+        self, files: Iterable[FileEntry | StreamedFile], name: str, expected: Digest | None
+    ) -> StoredTree:
+        with self._lock:
+            staging = self.staging()
+            try:
+                tree = staging.take(files)
+                _check(tree, expected, name)
+                known = self.whole(tree.digest)
+            except BaseException:
+                with suppress(OSError):
+                    remove_tree(self._disk, staging.folder)
+                raise
+            if known is not None:
+                remove_tree(self._disk, staging.folder)
+                return known
+            return self._taken_over(staging, tree, name)
+
+    def _taken_over(self, staging: Staging, tree: Tree, name: str) -> StoredTree:
+        found = self._staged.get(tree.digest)
+        if found is not None:
+            remove_tree(self._disk, staging.folder)
+            return found.stored
+        known = self._store.get(tree.digest)  # damaged: it keeps its name
+        name = known.name if known is not None else name
+        path = self._store.tree_path(tree.digest, name)
+        stored = StoredTree(tree.digest, name, path, tree.size, len(tree.files))
+        self._staged[tree.digest] = _Staged(tree, stored, staging.folder)
+        for blob, files in staging.copies.items():
+            self._copies.setdefault(blob, []).extend(files)
+        return stored
 
     def _begun(self) -> Lease:
-        """Return the lease; the first time, make the store if there is none."""
         if self._lease is None:
-            for folder in ("blobs", "trees", WORK_FOLDER, "trash"):
-                os.makedirs(f"{self._root}/{folder}", exist_ok=True)
-            self._lease = Lease(self._root, self._disk)
-            self._store.index.create(self._disk, self._lease.path)
+            self._lease = Lease(
+                self._root,
+                self._disk,
+                purpose=self._purpose,
+                boot=self._store.boot,
+                mount_table=self._store.mount_table,
+            )
         return self._lease
 
-    def _stage(self, staged: _Staged, entries: tuple[FileEntry, ...]) -> None:
-        for directory in sorted(staged.tree.directories):
-            self._disk.make_folder(f"{staged.folder}/{directory}".rstrip("/"), 0o755)
-        data_of = {entry.path: entry.data for entry in entries}
-        for file in staged.tree.files:
-            target = f"{staged.folder}/{file.path}"
-            data, mode = data_of[file.path], mode_of(executable=file.executable)
-            if not data:
-                self._disk.write_file(target, data, mode)
-                continue
-            name = blob_name(file)
-            copies = self._first.setdefault(name, [])
-            try:
-                if copies:
-                    self._blobs.place(copies[0], target, mode)
-                elif self._blobs.holds(name, data, mode):
-                    self._blobs.place(self._blobs.path(name), target, mode)
-                else:
-                    self._disk.write_file(target, data, mode)
-            except FileNotFoundError:  # the blob was removed since it was looked at
-                self._disk.write_file(target, data, mode)
-            copies.append(target)
+    def _find(self, digest: Digest) -> StoredTree | None:
+        """Look a tree up, wanting it first: from then on nobody removes it."""
+        # Nobody removes from a store that is not there, or that we cannot write.
+        if os.path.lexists(self._store.index.path) and self._store.is_writable():
+            self._begun().want([digest])
+        return self._store.get(digest)
+
+    def _looks_whole(self, tree: StoredTree) -> bool:
+        place = os.fspath(tree.path)
+        if not self._store.is_own(tree):
+            return damage_of(place, tree.digest) is None
+        rows = self._store.index.directories(tree.digest.raw)
+        return any(looks_whole(place, encoded, tree.digest) for _, encoded in rows)
 
     def _commit(self, lease: Lease) -> None:
         published: list[str] = []
         try:
             # Nobody removes while we publish; others may publish beside us.
             with gc_lock(self._root, exclusive=False):
+                self._store.index.create(self._disk, lease.path)
                 self._publish_blobs(f"{lease.path}/spare")
                 for staged in self._staged.values():
                     self._publish_tree(staged)
@@ -165,9 +253,18 @@ class Transaction:
         empty_trash(self._root, self._disk)
 
     def _publish_blobs(self, spare: str) -> None:
-        for name, copies in self._first.items():
+        # In order of names, so that what goes into one folder goes there together.
+        names = sorted(self._copies)
+        with Hands() as hands:
+            for start in range(0, len(names), 4 * BATCH_FILES):
+                some = names[start : start + 4 * BATCH_FILES]
+                hands.do(partial(self._publish_some, some, f"{spare}-{start}"))
+
+    def _publish_some(self, names: Sequence[str], spare: str) -> None:
+        assert self._blobs is not None  # noqa: S101 - there are blobs
+        for name in names:
             mode = mode_of(executable=name.endswith("-x"))
-            for staged in copies:
+            for staged in self._copies[name]:
                 self._blobs.publish(staged, name, mode, spare)
 
     def _publish_tree(self, staged: _Staged) -> None:
@@ -186,12 +283,20 @@ class Transaction:
                     raise error from None
             else:
                 break
-            if damage_of(final, staged.tree.digest) is None:
+            if damage_of(final, staged.tree.digest) is None or self._exchanged(staged, final):
                 break
             discard(self._root, self._disk, final)
         else:
             raise StoreFailure(final, "another process keeps putting something else here")
         self._disk.set_mode(final, FOLDER_MODE)
+
+    def _exchanged(self, staged: _Staged, final: str) -> bool:
+        """Put the staged tree in the place of a damaged one; readers see the one or the other."""
+        with suppress(FileNotFoundError):
+            if os.path.isdir(final) and not os.path.islink(final):
+                self._disk.set_mode(final, 0o755)  # a read-only directory cannot change its parent
+            return self._disk.exchange(staged.folder, final)
+        return False
 
     def _wait_for_the_disk(self) -> None:
         files, folders = list[str](), [f"{self._root}/trees", f"{self._root}/blobs", self._root]
@@ -199,20 +304,44 @@ class Transaction:
             final = os.fspath(staged.stored.path)
             files += [f"{final}/{file.path}" for file in staged.tree.files]
             folders += [f"{final}/{path}".rstrip("/") for path in staged.tree.directories]
-        blobs = [self._blobs.path(name) for name in self._first]
-        if self._blobs.copied:
+        blobs = [path for name in self._copies if os.path.lexists(path := self._blob_path(name))]
+        if self._blobs is not None and self._blobs.copied:
             files += blobs
         folders += sorted({blob.rpartition("/")[0] for blob in blobs})
         barrier(self._disk, self._store.durability, root=self._root, files=files, folders=folders)
+
+    def _blob_path(self, name: str) -> str:
+        return f"{self._root}/blobs/{name}"
 
     def _row(self, staged: _Staged) -> NewRow:
         stored, directories = staged.stored, encode_directories(staged.tree)
         added = int(self._store.now())
         return NewRow(stored.digest.raw, stored.name, stored.size, stored.files, added, directories)
 
+    def _shelve(self) -> None:
+        from spm_store.shelves import shelve
+
+        for tree, version in self._shelves:
+            shelve(tree.path, version, root=self._store.root, disk=self._disk)
+
     def _give_back(self, published: list[str]) -> None:
         """Free the space of what was published but is not valid."""
         from spm_store.removal import remove_unlisted
 
         with suppress(OSError, StoreFailure):
-            remove_unlisted(self._store, trees=published, blobs=list(self._first))
+            remove_unlisted(self._store, trees=published, blobs=list(self._copies))
+
+
+def _in_memory(files: Iterable[FileEntry | StreamedFile]) -> Sequence[FileEntry] | None:
+    """Return the files if all are there at once, None if they have to be read as they come."""
+    from spm_spec.tree import FileEntry
+
+    if not isinstance(files, (tuple, list)):
+        return None
+    entries = [file for file in files if isinstance(file, FileEntry)]
+    return entries if len(entries) == len(files) else None
+
+
+def _check(tree: Tree, expected: Digest | None, name: str) -> None:
+    if expected is not None and tree.digest != expected:
+        raise DigestMismatch(expected, tree.digest, name)

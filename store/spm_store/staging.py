@@ -1,0 +1,274 @@
+"""Files on their way into the store: written into a lease, hashed on the way.
+
+Reading what is added stays in the caller's thread. Writing is shared with one more
+thread while there is enough to do: most of it is system calls, and both processors of a
+small machine then have work. Small files go in batches, because handing over costs more
+than writing one; what comes in chunks is written as it comes, and never held whole.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Self
+
+from blake3 import blake3
+
+from spm_spec.digests import Digest, blob_digest
+from spm_spec.tree import (
+    DEFAULT_LIMITS,
+    ClaimedPaths,
+    FileEntry,
+    Limits,
+    Tree,
+    TreeFile,
+    tree_from,
+)
+from spm_store.blobs import blob_name, mode_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from queue import SimpleQueue
+    from threading import Thread
+    from types import TracebackType
+
+    from spm_spec.streams import StreamedFile
+    from spm_store.blobs import Blobs
+    from spm_store.durable import Disk
+
+BATCH_FILES = 32
+BATCH_BYTES = 512 * 1024
+SMALL_BYTES = 64 * 1024  # a streamed file up to here is joined and goes with a batch
+STAGED_FOLDER_MODE = 0o755
+
+
+class Hands:
+    """The caller's thread, and one more from the second piece of work on."""
+
+    def __init__(self) -> None:
+        """Start nothing yet."""
+        self._pieces = 0
+        self._thread: Thread | None = None
+        self._jobs: SimpleQueue[Callable[[], None] | None] | None = None
+        self._failure: BaseException | None = None
+
+    def __enter__(self) -> Self:
+        """Return the hands."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Wait for all that was handed over; raise what went wrong with it first."""
+        if self._thread is not None and self._jobs is not None:
+            if error is not None and self._failure is None:
+                self._failure = error  # what still waits is not begun
+            self._jobs.put(None)
+            self._thread.join()
+        if error is None and self._failure is not None:
+            raise self._failure
+
+    def do(self, job: Callable[[], None]) -> None:
+        """Do ``job`` now, or have it done while the caller goes on."""
+        if self._failure is not None:
+            raise self._failure
+        self._pieces += 1
+        if self._pieces > 1 and self._jobs is None:
+            self._start()
+        if self._jobs is not None and self._jobs.empty():
+            self._jobs.put(job)
+        else:
+            job()
+
+    def _start(self) -> None:
+        from queue import SimpleQueue
+        from threading import Thread
+
+        jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        thread = Thread(target=self._work, args=(jobs,), name="spm-staging", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # no more threads here: the caller's does everything
+            return
+        self._thread, self._jobs = thread, jobs
+
+    def _work(self, jobs: SimpleQueue[Callable[[], None] | None]) -> None:
+        while (job := jobs.get()) is not None:
+            if self._failure is None:
+                try:
+                    job()
+                except BaseException as error:  # noqa: BLE001  # raised in the caller's thread
+                    self._failure = error
+
+
+class Staging:
+    """One tree in a folder of the lease; ``copies`` names its files by blob."""
+
+    def __init__(
+        self, folder: str, disk: Disk, blobs: Blobs, others: Mapping[str, Sequence[str]]
+    ) -> None:
+        """Make the folder; ``others`` are the files staged before, by blob."""
+        self.folder = folder
+        self.copies: dict[str, list[str]] = {}
+        self._disk = disk
+        self._blobs = blobs
+        self._others = others
+        self._made = {""}
+        disk.make_folder(folder, STAGED_FOLDER_MODE)
+
+    def take(
+        self, files: Iterable[FileEntry | StreamedFile], limits: Limits = DEFAULT_LIMITS
+    ) -> Tree:
+        """Write ``files`` as they come, and return the tree they are.
+
+        Raises:
+            InvalidTree: no tree may look like this; some files may have been written.
+            OSError: the system refused.
+
+        """
+        paths, done = ClaimedPaths(limits), list[TreeFile]()
+        with Hands() as hands:
+            for batch in _batches(self._claimed(files, paths, limits, done)):
+                hands.do(partial(self._write_all, batch, done))
+        return tree_from(paths, done)
+
+    def lay_out(self, tree: Tree, files: Iterable[FileEntry]) -> None:
+        """Write the files of ``tree``, whose digests are known."""
+        self.make_folders(tree)
+        known = {file.path: file for file in tree.files}
+        with Hands() as hands:
+            for batch in _batches(iter(files)):
+                hands.do(partial(self._write_known, batch, known))
+
+    def make_folders(self, tree: Tree) -> None:
+        """Make every folder of ``tree``."""
+        for path in sorted(tree.directories):
+            self._make_folder(path)
+
+    def write_stream(self, file: StreamedFile, limits: Limits = DEFAULT_LIMITS) -> TreeFile:
+        """Write the chunks of one file as they come; stops past the limit on a file."""
+        hasher, size = blake3(), 0
+
+        def passing() -> Iterator[bytes]:
+            nonlocal size
+            for chunk in file.chunks:
+                hasher.update(chunk)
+                size += len(chunk)
+                if size > limits.file_bytes:
+                    return
+                yield chunk
+
+        target = f"{self.folder}/{file.path}"
+        self._disk.write_chunks(target, passing(), mode_of(executable=file.executable))
+        written = TreeFile(file.path, Digest(hasher.digest()), file.executable, size)
+        self.record(written, target)
+        return written
+
+    def write(self, file: TreeFile, data: bytes) -> None:
+        """Write one file, or give a blob or file that has its bytes another name."""
+        target = f"{self.folder}/{file.path}"
+        mode = mode_of(executable=file.executable)
+        if data:
+            name = blob_name(file)
+            source = self._source_of(name, data, mode)
+            try:
+                if source is not None:
+                    self._blobs.place(source, target, mode)
+                else:
+                    self._disk.write_file(target, data, mode)
+            except FileNotFoundError:  # the blob was removed since it was looked at
+                self._disk.write_file(target, data, mode)
+            self.record(file, target)
+        else:
+            self._disk.write_file(target, data, mode)
+
+    def write_chunks(self, file: TreeFile, chunks: Iterable[bytes]) -> None:
+        """Write a file whose ``chunks`` are known to be its bytes."""
+        target = f"{self.folder}/{file.path}"
+        self._disk.write_chunks(target, chunks, mode_of(executable=file.executable))
+        self.record(file, target)
+
+    def write_from(self, file: TreeFile, source: str) -> None:
+        """Make a file that shares the bytes of another one of the same mode, in the lease."""
+        target = f"{self.folder}/{file.path}"
+        self._blobs.place(source, target, mode_of(executable=file.executable))
+        self.record(file, target)
+
+    def record(self, file: TreeFile, target: str) -> None:
+        """Remember that the finished file ``target`` is to be a blob, unless it is empty."""
+        if file.size:
+            self.copies.setdefault(blob_name(file), []).append(target)
+
+    def _source_of(self, name: str, data: bytes, mode: int) -> str | None:
+        staged = self.copies.get(name) or self._others.get(name)
+        if staged:
+            return staged[0]
+        return self._blobs.path(name) if self._blobs.holds(name, data, mode) else None
+
+    def _claimed(
+        self,
+        files: Iterable[FileEntry | StreamedFile],
+        paths: ClaimedPaths,
+        limits: Limits,
+        done: list[TreeFile],
+    ) -> Iterator[FileEntry]:
+        """Yield what fits into memory; write what does not."""
+        for file in files:
+            if isinstance(file, FileEntry):
+                paths.claim(file.path, len(file.data))
+                self._make_parent(file.path)
+                yield file
+                continue
+            paths.claim(file.path, file.size or 0)
+            self._make_parent(file.path)
+            if file.size is not None and file.size <= SMALL_BYTES:
+                data = b"".join(file.chunks)
+                if len(data) > file.size:
+                    paths.count(file.path, len(data) - file.size)
+                yield FileEntry(file.path, data, file.executable)
+                continue
+            written = self.write_stream(file, limits)
+            if (more := written.size - (file.size or 0)) > 0:
+                paths.count(file.path, written.size if file.size is None else more)
+            done.append(written)
+
+    def _make_parent(self, path: str) -> None:
+        folder = path.rpartition("/")[0]
+        if folder not in self._made:
+            above = folder
+            missing = list[str]()
+            while above not in self._made:
+                missing.append(above)
+                above = above.rpartition("/")[0]
+            for each in reversed(missing):
+                self._make_folder(each)
+
+    def _make_folder(self, path: str) -> None:
+        if path not in self._made:
+            self._disk.make_folder(f"{self.folder}/{path}", STAGED_FOLDER_MODE)
+            self._made.add(path)
+
+    def _write_all(self, batch: list[FileEntry], done: list[TreeFile]) -> None:
+        for entry in batch:
+            data = entry.data
+            file = TreeFile(entry.path, blob_digest(data), entry.executable, len(data))
+            self.write(file, data)
+            done.append(file)
+
+    def _write_known(self, batch: list[FileEntry], known: Mapping[str, TreeFile]) -> None:
+        for entry in batch:
+            self.write(known[entry.path], entry.data)
+
+
+def _batches(files: Iterator[FileEntry]) -> Iterator[list[FileEntry]]:
+    batch, size = list[FileEntry](), 0
+    for file in files:
+        batch.append(file)
+        size += len(file.data)
+        if len(batch) == BATCH_FILES or size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
