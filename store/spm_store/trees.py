@@ -7,6 +7,8 @@ in it was not put there by the store. No symlink is ever followed.
 from __future__ import annotations
 
 import os
+import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from spm_spec.digests import Digest
     from spm_spec.tree import FileEntry, Tree, TreeFile
+    from spm_store.durable import Disk
 
 FOLDER_MODE = 0o555
 _OWNER_EXECUTES = 0o100
@@ -139,6 +142,23 @@ def _described(place: str, digest: Digest) -> str | None:
     return None if found == digest else f"its digest is {found}"
 
 
+def make_read_only(disk: Disk, place: str) -> None:
+    """Give everything below ``place``, and itself, the modes a stored tree has.
+
+    Raises:
+        PermissionError: another user owns it.
+
+    """
+    with suppress(FileNotFoundError):  # it was removed meanwhile
+        for found in walk_tree(place):
+            mode = os.lstat(found.place).st_mode
+            right = EXECUTABLE_MODE if mode & _OWNER_EXECUTES else FILE_MODE
+            right = FOLDER_MODE if stat.S_ISDIR(mode) else right
+            if stat.S_IMODE(mode) != right:
+                disk.set_mode(found.place, right)
+        disk.set_mode(place, FOLDER_MODE)
+
+
 def encode_directories(tree: Tree) -> bytes:
     """Return the canonical bytes of every directory, each after its length, the root first."""
     return join_directories(tree.directories)
@@ -159,10 +179,10 @@ def decode_directories(encoded: bytes, digest: Digest) -> tuple[TreeFile, ...]:
     changed are not found.
 
     Raises:
-        ValueError: a directory that the tree needs is not among them.
+        ValueError: a directory that the tree needs is not among them, or is none.
 
     """
-    from spm_spec.tree import Kind, TreeFile, decode_directory, directory_digest
+    from spm_spec.tree import InvalidTree, Kind, TreeFile, decode_directory, directory_digest
 
     by_digest = {directory_digest(directory): directory for directory in _split(encoded)}
     files: list[TreeFile] = []
@@ -172,7 +192,11 @@ def decode_directories(encoded: bytes, digest: Digest) -> tuple[TreeFile, ...]:
         directory = by_digest.get(wanted)
         if directory is None:
             raise ValueError(f"no directory {wanted}")
-        for node in decode_directory(directory):
+        try:
+            nodes = decode_directory(directory)
+        except InvalidTree as error:
+            raise ValueError(error.message) from error
+        for node in nodes:
             path = f"{inside}/{node.name}" if inside else node.name
             if node.kind is Kind.DIRECTORY:
                 pending.append((path, node.digest))

@@ -24,6 +24,7 @@ from spm_store.inspection import (
 )
 from spm_store.lanes import side_by_side
 from spm_store.leases import gc_lock
+from spm_store.sources import readings_of
 from spm_store.surroundings import foreign_entries, unreadable_roots, wrong_links
 from spm_store.trees import decode_directories, join_directories
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from spm_store.catalogue import Catalogue
     from spm_store.damage import Damage
     from spm_store.index import Row
+    from spm_store.sources import Reading
 
 MOST_JOBS = 8  # threads, unless the caller wants more
 LARGE_TREE_BYTES = 64 * 1024  # bytes a file, from which a tree is worth a thread of its own
@@ -45,11 +47,6 @@ def default_jobs() -> int:
     return min(MOST_JOBS, os.cpu_count() or 1)
 
 
-def layers_below(store: Catalogue) -> tuple[Catalogue, ...]:
-    """Return the lower stores, the first to be looked in first."""
-    return getattr(store, "lower", ())
-
-
 def verify(
     store: Catalogue, progress: Callable[[int, int], None] | None, jobs: int | None
 ) -> tuple[Damage, ...]:
@@ -58,8 +55,9 @@ def verify(
     It is called in the caller's thread.
     """
     threads = jobs or default_jobs()
-    lower = [_Pass(below, threads) for below in layers_below(store)]
-    passes = [_Pass(store, threads, lower), *lower]
+    upper, *below = readings_of(store)
+    lower = [_Pass(each, threads) for each in below]
+    passes = [_Pass(upper, threads, lower), *lower]
     found: set[Damage] = set()
     steps, done = sum(each.steps for each in passes), 0
     for each in passes:
@@ -74,17 +72,17 @@ def verify(
 class _Pass:
     """One pass over one layer."""
 
-    def __init__(self, store: Catalogue, jobs: int, lower: Sequence[_Pass] | None = None) -> None:
+    def __init__(self, layer: Reading, jobs: int, lower: Sequence[_Pass] | None = None) -> None:
         """Read the index of one layer; ``lower`` are the others, None for one of them."""
-        self._store = store
-        self._root = os.fspath(store.root)
+        self._index = layer.index
+        self._root = layer.root
         self._is_upper = lower is not None
         self._lower = [below._root for below in lower or ()]  # noqa: SLF001  # of the same class
         self._jobs = jobs
         self._hashing = Hashing(jobs)
-        self._encoded = dict(store.index.directories())
+        self._encoded = dict(layer.index.directories())
         # A tree removed between the two readings has no directories, and is left out.
-        self._rows = [row for row in store.index.all_rows() if row.digest in self._encoded]
+        self._rows = [row for row in layer.index.all_rows() if row.digest in self._encoded]
         self._known = {row.digest for row in self._rows}
         for below in lower or ():
             self._known |= below._known  # noqa: SLF001  # of the same class
@@ -172,14 +170,14 @@ class _Pass:
         if not first:
             return
         with self._steady():
-            again = self._store.index.rows([row.digest])
+            again = self._index.rows([row.digest])
             yield from (
                 damage for now in again for damage in self._tree_damage(now) if damage in first
             )
 
     def _tree_damage(self, row: Row) -> Iterator[Damage]:
         place, encoded = _place(self._root, row), self._encoded[row.digest]
-        return tree_damage(place, self._store.index.path, Digest(row.digest), encoded)
+        return tree_damage(place, self._index.path, Digest(row.digest), encoded)
 
     def _missing_confirmed(self) -> Iterator[Damage]:
         """Yield the blobs that trees need and that are not there."""
@@ -192,7 +190,7 @@ class _Pass:
             return
         with self._steady():
             needed = set[bytes]()
-            for digest, encoded in self._store.index.directories():
+            for digest, encoded in self._index.directories():
                 with suppress(ValueError):
                     needed |= missing & blobs_of(decode_directories(encoded, Digest(digest)))
             for blob in sorted(needed):
