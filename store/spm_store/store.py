@@ -124,9 +124,7 @@ class Store(Catalogue):
                 files, name=name, version=version, expected=expected, replace=replace
             )
 
-    def export(
-        self, trees: Mapping[Digest, str | None], write: Callable[[bytes], object]
-    ) -> None:
+    def export(self, trees: Mapping[Digest, str | None], write: Callable[[bytes], object]) -> None:
         """Write ``trees``, each with the version it is shown as, as one bundle; see ``bundles``."""
         from spm_store.bundles import export
 
