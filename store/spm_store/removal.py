@@ -10,19 +10,18 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spm_spec.digests import Digest
-from spm_store.blobs import blob_name
-from spm_store.errors import IndexDamaged, storing
+from spm_store.contents import blobs_of_row, needed_blobs
+from spm_store.errors import storing
 from spm_store.leases import discard, empty_trash, gc_lock, sweep
+from spm_store.roots import empty_roots
+from spm_store.sets import SETS
 from spm_store.shelves import SHELVES, shelf_path
-from spm_store.trees import decode_directories
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+    from spm_spec.digests import Digest
     from spm_store.catalogue import Catalogue
-
-_DIGEST_DIGITS = 64
 
 
 def remove_tree_of(store: Catalogue, digest: Digest) -> bool:
@@ -38,22 +37,26 @@ def remove_tree_of(store: Catalogue, digest: Digest) -> bool:
         _discard_shelf(store, tree)
         discard(root, store.disk, os.fspath(tree))
         if encoded is not None:
-            blobs = set(_blobs_of(store, encoded, digest.raw))
-            _remove_blobs(store, blobs)
+            blobs = blobs_of_row(store.index.path, digest.raw, encoded)
+            _remove_blobs(store, {blob.name for blob in blobs})
         empty_trash(root, store.disk)
     return True
 
 
 def remove_everything(store: Catalogue) -> int:
-    """Remove all trees and blobs, valid or left over; return how many trees were valid."""
+    """Remove all sets, trees and blobs, valid or left over; return how many trees were valid.
+
+    What projects keep is emptied first: they are known still, and show nothing.
+    """
     root = os.fspath(store.root)
     if not os.path.lexists(store.index.path):
         return 0
     with storing(root), gc_lock(root, exclusive=True):
         sweep(root, store.disk)
+        empty_roots(store)
         rows = store.index.all_rows()
         store.index.remove([row.digest for row in rows], store.disk)
-        for kind in (SHELVES, "trees", "blobs"):
+        for kind in (SETS, SHELVES, "trees", "blobs"):
             for name in _names_in(f"{root}/{kind}"):
                 discard(root, store.disk, f"{root}/{kind}/{name}")
         empty_trash(root, store.disk)
@@ -94,18 +97,8 @@ def _remove_blobs(store: Catalogue, candidates: set[str]) -> None:
     """Remove the candidates that no tree in the index needs."""
     if not candidates:
         return
-    for digest, encoded in store.index.directories():
-        candidates.difference_update(_blobs_of(store, encoded, digest))
+    candidates -= needed_blobs(store.index.path, store.index.directories())
     for name in sorted(candidates):
         path = f"{os.fspath(store.root)}/blobs/{name}"
         if os.path.lexists(path):
             discard(os.fspath(store.root), store.disk, path)
-
-
-def _blobs_of(store: Catalogue, encoded: bytes, digest: bytes) -> Iterator[str]:
-    """Yield the blobs of a tree; removing stops where the index cannot be believed."""
-    try:
-        files = decode_directories(encoded, Digest(digest))
-    except ValueError as error:
-        raise IndexDamaged(store.index.path, f"tree {Digest(digest)}: {error}") from error
-    yield from (blob_name(file) for file in files if file.size)

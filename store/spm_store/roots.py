@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -115,6 +115,18 @@ def forget(store: Catalogue, place: Path) -> bool:
         if store.durability != "none":
             store.disk.sync(f"{root}/{ROOTS}")
     return True
+
+
+def empty_roots(store: Catalogue) -> None:
+    """Let every project keep no set, but stay known; the caller holds ``gc.lock`` exclusively.
+
+    A root that cannot be read is left as it is.
+    """
+    for path in root_files(os.fspath(store.root)):
+        with suppress(RootUnreadable):
+            root = read_root(path)
+            if root is not None and root.generations:
+                _replace(store, path, encode(replace(root, generations={})))
 
 
 def all_roots(store_root: str) -> tuple[Root, ...]:

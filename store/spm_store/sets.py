@@ -157,7 +157,7 @@ def _shown(line: str) -> Shown:
 def _is_right(place: str, links: Mapping[str, str], listing: bytes) -> bool:
     """Whether the set shows every link and nothing else, and lists them."""
     try:
-        if read_file(f"{place}/{LISTING}")[0] != listing:
+        if os.path.islink(place) or read_file(f"{place}/{LISTING}")[0] != listing:
             return False
         if set(os.listdir(place)) != {LISTING, *links}:
             return False
