@@ -106,6 +106,8 @@ def make_index(
 
     connection = sqlite3.connect(path, isolation_level=None)
     try:
+        # Nobody sees it before it is whole: one wait for the disk at the end is enough.
+        connection.execute("PRAGMA synchronous = OFF")
         connection.execute(f"PRAGMA journal_mode = {journal}")
         connection.execute("BEGIN")
         connection.execute(_TABLE.format(name="trees"))
