@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spm.console import Progress
+from spm.linking import version_text
 from spm.matching import check_same_skill, registries_of
 from spm.universe import read_source
 from spm_spec.package import read_package
@@ -47,7 +48,13 @@ async def fetch_all(
         def keep(entry: LockEntry, files: tuple[FileEntry, ...]) -> None:
             contents = {file.path: file.data for file in files}
             check_same_skill(entry, read_skill(contents, folder=entry.name).skill)
-            transaction.add(files, name=entry.name, expected=entry.tree)
+            transaction.add(
+                files,
+                name=entry.name,
+                version=version_text(entry),
+                expected=entry.tree,
+                replace=entry.tree in damaged,
+            )
             progress.step()
 
         for url, wanted in registries_of(entries).items():

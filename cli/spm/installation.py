@@ -181,7 +181,7 @@ async def install_lock(
     store = reach.store()
     placing = Placing.of(target, lock, manifest.link_mode, store, force=force)
     digests = [entry.tree for entry in lock.entries]
-    with lease_in(store, f"installing into {target.place}") as lease:
+    with store.lease(f"installing into {target.place}") as lease:
         lease.want(digests)
         present = dict(store.paths_of(digests))
         check_names(lock, present)
@@ -202,13 +202,6 @@ async def install_lock(
         downloaded=len(missing),
         reused=len(linked) - len({entry.name for entry in missing} & set(linked)),
     )
-
-
-def lease_in(store: Store, purpose: str) -> Lease:
-    """A lease in the store."""
-    from spm_store.leases import Lease
-
-    return Lease(os.fspath(store.root), store.disk, purpose=purpose)
 
 
 def texts_of(project: Project) -> Mapping[str, bytes]:
@@ -248,13 +241,21 @@ class Placing:
         Raises:
             NotOurs: something of the user's is in the way.
         """
+        placing = Placing.looked_at(target, lock, mode, store, force=force)
+        if not force:
+            placing.links.refuse()
+        return placing
+
+    @staticmethod
+    def looked_at(
+        target: Target, lock: Lock, mode: LinkMode, store: Store, *, force: bool
+    ) -> Placing:
+        """Look at the folder and refuse nothing yet."""
         durable = store.durability != "none"
         generations = Generations(target.folder, store.disk, sync=durable)
         links = Links.of(
             target.folder, lock, mode, generations=generations, disk=store.disk, force=force
         )
-        if not force:
-            links.refuse()
         return Placing(target, lock, store, generations, links)
 
     def show(
@@ -279,6 +280,21 @@ class Placing:
         self.generations.prune()
         self.keep()  # after the pruning: rather too much is kept than too little
         return wrong, gone
+
+    def show_again(
+        self, generation: Generation, lease: Lease, trees: Mapping[Digest, Path]
+    ) -> None:
+        """Bring a generation into view that was made before."""
+        if self.links.way == "linked":
+            _, path = self.kept_set(lease)
+            self.generations.relink(generation, path)
+        elif self.links.way == "copied":
+            self.links.lay_lacking(trees)
+        else:
+            self.links.lay_folders(trees)
+        self.keep(generation)
+        self.generations.switch(generation, self.links.names)
+        self.links.remove_old_strays()
 
     def _is_same(
         self, shown: Generation, digest: str, path: str, texts: Mapping[str, bytes]

@@ -68,10 +68,11 @@ class Links:
         generations: Generations,
         disk: Disk,
         force: bool,
+        plain: bool | None = None,
     ) -> Links:
-        """Look at what is there."""
+        """Look at what is there; ``plain`` says what is otherwise tried by making a link."""
         way: Way = "linked" if mode == "symlink" else "copied"
-        if not generations.links_work():
+        if plain if plain is not None else not generations.links_work():
             way = "plain"
         listed = listed_skills(folder)
         return Links(folder, lock, mode, way, generations, disk, listed, force)
@@ -173,13 +174,17 @@ class Links:
             if copy is not None
         }
 
-    def missing_copies(self) -> tuple[LockEntry, ...]:
-        """The skills whose private copy is not there at all."""
+    def lacking(self) -> tuple[LockEntry, ...]:
+        """The skills that need their tree from the store to be shown."""
+        if self.way == "linked":
+            return self.lock.entries
+        if self.way == "plain":
+            return tuple(e for e in self.lock.entries if not _is_copy(self.place(e), e))
         return tuple(e for e in self.lock.entries if not self._copy_of(e).is_dir())
 
-    def lay_missing(self, trees: Mapping[Digest, Path]) -> None:
-        """Make the private copies that are not there."""
-        for entry in self.missing_copies():
+    def lay_lacking(self, trees: Mapping[Digest, Path]) -> None:
+        """Make the private copies that are not there; a changed one stays as it is."""
+        for entry in self.lacking():
             self._copy(trees[entry.tree], self._copy_of(entry))
 
     def is_shown(self, generation: Generation, set_digest: str, set_path: str) -> bool:

@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from spm.reach import Reach
     from spm_sandbox.adapters.model import Translation
     from spm_sandbox.loader import ToolResult
+    from spm_spec.digests import Digest
     from spm_spec.lock import LockEntry
     from spm_spec.policy import Policy
     from spm_spec.skill import Skill, Tool
+    from spm_store.store import Store
 
 MAX_ARGUMENTS_BYTES = 8 * 1024 * 1024
 
@@ -101,6 +103,8 @@ class LoadedSkill:
     texts: Mapping[str, bytes]
     folders: frozenset[str]
     """Names in the project's folder, which tell whose agent is asking."""
+    store: Store
+    tree: Digest
 
     @property
     def name(self) -> str:
@@ -177,14 +181,20 @@ class LoadedSkill:
             SandboxUnavailable: this host cannot enforce the sandbox; nothing was run.
             ToolFailed: the skill's own code failed.
             LimitExceeded: it used more than it was granted.
+            TreeDamaged: its files were changed since it was loaded.
         """
         from spm_sandbox.loader import Loader
 
         meant = self.tool(tool)
         if meant.runtime == "python" and self.skill.python_requirements:
             raise PackagesNotProvided(self.name, tool, self.skill.python_requirements)
-        with Loader(project=self.project) as loader:
-            return loader.call(self.path, meant, arguments, self.granted, timeout=timeout)
+        # The tree is held, and hashed once more, for as long as its code runs.
+        purpose = f"running {self.name} of {self.project}"
+        with (
+            self.store.pinned(self.tree, purpose) as pinned,
+            Loader(project=self.project) as loader,
+        ):
+            return loader.call(pinned.path, meant, arguments, self.granted, timeout=timeout)
 
     async def call(
         self,
@@ -246,11 +256,14 @@ def load_skill(project: Project, name: str, reach: Reach) -> LoadedSkill:
     entry = next((entry for key, entry in entries.items() if key == name), None)
     if entry is None:
         raise NotInstalled(name, list(entries))
-    tree = reach.store().verified(entry.tree)
-    return _loaded(project, entry, tree.path, reach)
+    store = reach.store()
+    with store.pinned(entry.tree, f"loading {name} of {project.root}") as tree:
+        return _loaded(project, entry, tree.path, reach, store)
 
 
-def _loaded(project: Project, entry: LockEntry, path: Path, reach: Reach) -> LoadedSkill:
+def _loaded(
+    project: Project, entry: LockEntry, path: Path, reach: Reach, store: Store
+) -> LoadedSkill:
     files = {file.path: file.data for file in read_folder(path, everything=True)}
     reading = read_skill(files, folder=entry.name)
     if reading.skill is None:
@@ -268,6 +281,8 @@ def _loaded(project: Project, entry: LockEntry, path: Path, reach: Reach) -> Loa
         explicit={framework: files[file] for framework, file in _EXPLICIT.items() if file in files},
         texts=files,
         folders=frozenset(item.name for item in project.root.iterdir() if item.is_dir()),
+        store=store,
+        tree=entry.tree,
     )
 
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from spm.installation import InstallReport
+    from spm.rollback import RolledBack
+    from spm.status import Status
     from spm.synchronous import SynchronousSkillManager
     from spm_registry.wire import SkillDocument, SkillPage
     from spm_spec.installed import InstalledSkill
@@ -199,6 +201,21 @@ class SkillManager:
             steps = Steps(project, reach, force=force)
             return await steps.apply(project.manifest_text(), unlocked=names or None)
 
+    async def rollback(self, *, force: bool = False) -> RolledBack:
+        """Go back to the generation before the one in view, with its manifest and lock.
+
+        ``force`` drops edits of both, and of private copies.
+
+        Raises:
+            NoEarlierGeneration: there is none.
+            EditedSince: manifest or lock were edited since the last install.
+        """
+        from spm.rollback import roll_back
+
+        project = self.project
+        async with project.exclusively():
+            return roll_back(project, self._reach.store(), force=force)
+
     async def lock(self) -> tuple[Change, ...]:
         """Write the lock without installing, and return what changed in it."""
         project = self.project
@@ -220,6 +237,12 @@ class SkillManager:
             if skill.name == name:
                 return skill
         return None
+
+    async def status(self) -> Status:
+        """Whether the project is as its lock says, skill by skill."""
+        from spm.status import status_of
+
+        return status_of(self.project, self._reach)
 
     async def load(self, name: str) -> LoadedSkill:
         """One installed skill, its files verified."""

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from spm.loaded import LoadedSkill
     from spm.locking import Change
     from spm.manager import SkillManager
+    from spm.rollback import RolledBack
+    from spm.status import Status
     from spm_registry.wire import SkillDocument, SkillPage
     from spm_spec.installed import InstalledSkill
 
@@ -87,6 +89,10 @@ class SynchronousSkillManager:
         """See `SkillManager.update`."""
         return run(self._manager.update(*names, registry=registry, force=force, offline=offline))
 
+    def rollback(self, *, force: bool = False) -> RolledBack:
+        """See `SkillManager.rollback`."""
+        return run(self._manager.rollback(force=force))
+
     def lock(self) -> tuple[Change, ...]:
         """See `SkillManager.lock`."""
         return run(self._manager.lock())
@@ -98,6 +104,10 @@ class SynchronousSkillManager:
     def get_installed(self, name: str) -> InstalledSkill | None:
         """See `SkillManager.get_installed`."""
         return run(self._manager.get_installed(name))
+
+    def status(self) -> Status:
+        """See `SkillManager.status`."""
+        return run(self._manager.status())
 
     def load(self, name: str) -> LoadedSkill:
         """See `SkillManager.load`."""

@@ -148,6 +148,14 @@ class Generations:
                 self.disk.sync(place)
         return self._generation(number)
 
+    def relink(self, generation: Generation, skills: str) -> None:
+        """Make a generation show the set at the path ``skills``, as when the store moved."""
+        place, new = f"{generation.path}/skills", f"{generation.path}/.skills.spm-new"
+        if target_of(place) != skills:
+            remove_tree(self.disk, new)
+            self.disk.symlink(skills, new)
+            self.disk.move(new, place)
+
     def switch(self, generation: Generation, names: Collection[str]) -> None:
         """Bring ``generation``, which shows the skills ``names``, into view.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from spm import console
-from spm_spec.errors import UserMistake
+from spm_spec.errors import EXIT_DONE, EXIT_NO, UserMistake
 
 if TYPE_CHECKING:
     from spm.installation import InstallReport
@@ -37,6 +37,8 @@ def register(app: typer.Typer) -> None:
     app.command("list")(list_installed)
     app.command("tree")(tree)
     app.command("path")(path)
+    app.command("status")(status)
+    app.command("rollback")(rollback)
 
 
 def init(
@@ -231,3 +233,47 @@ def path(
         console.put_document({"name": name, "version": found.name, "path": str(found)})
     else:
         console.put(str(found))
+
+
+def status(as_json: AsJson = False) -> int:
+    """Say what is not as skills.lock has it; exit code 1 if anything is not.
+
+    Example: spm status --json
+    """
+    from spm.project import Project
+    from spm.reach import Reach
+    from spm.status import status_of
+
+    found = status_of(Project.here(), Reach.of())
+    if as_json:
+        console.put_document(found.as_document())
+        return EXIT_DONE if found.is_clean else EXIT_NO
+    for line in found.lines():
+        console.put(console.printable(line))
+    if found.is_clean:
+        counted = console.counted(len(found.skills), "skill")
+        console.talk(f"everything is as skills.lock has it ({counted})")
+        return EXIT_DONE
+    console.talk("`spm install` puts back what is missing, `--force` what was changed")
+    return EXIT_NO
+
+
+def rollback(force: Force = False, as_json: AsJson = False) -> None:
+    """Go back to the skills, skills.toml and skills.lock before the last change.
+
+    Twice goes back twice. Nothing is downloaded.
+
+    Example: spm rollback
+    """
+    from asyncio import run
+
+    from spm.manager import SkillManager
+
+    done = run(SkillManager(offline=True).rollback(force=force))
+    if as_json:
+        console.put_document(done.as_document())
+        return
+    for change in done.changes:
+        console.talk(str(change))
+    counted = console.counted(done.total, "skill")
+    console.talk(f"went back from generation {done.left} to {done.generation} ({counted})")
