@@ -290,11 +290,23 @@ def _share_lock(descriptor: int, root: str) -> None:
 def _make_store_folders(root: str, disk: Disk) -> None:
     """Make what a lease and its end need; in a shared store let the group use the rest too."""
     for name in (WORK_FOLDER, "trash"):
-        os.makedirs(f"{root}/{name}", exist_ok=True)
+        _make_folder(disk, f"{root}/{name}")
     if isinstance(disk, SharingDisk):
         for name in _STORE_FOLDERS:
             with suppress(FileNotFoundError):
                 share_with_group(disk, f"{root}/{name}".rstrip("/"), _SHARED_FOLDER)
+
+
+def _make_folder(disk: Disk, path: str) -> None:
+    """Make a folder, and what is missing above it."""
+    if os.path.isdir(path):
+        return
+    _make_folder(disk, os.path.dirname(path))
+    try:
+        disk.make_folder(path)
+    except FileExistsError:
+        if not os.path.isdir(path):
+            raise
 
 
 def _locked(folder: str) -> int | None:
