@@ -12,7 +12,7 @@ import threading
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from spm_store.durable import Disk
-from tests.store.recorded_disk import DISK_CALLS, connections_of
+from tests.store.recorded_disk import DISK_CALLS, connections_of, gathered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +58,8 @@ class DyingDisk(Disk):
             setattr(self, name, self._dying(name, getattr(super(), name)))
 
     def _dying(self, name: str, call: Callable[..., object]) -> Callable[..., object]:
-        def called(*arguments: object) -> object:
+        def called(*arguments: Any) -> object:
+            arguments = gathered(name, arguments)
             with self._lock:
                 if self._inside:  # a call that is made of others
                     return call(*arguments)

@@ -60,7 +60,9 @@ def _cut(recording: Recording, call: int, number: int, chance: random.Random) ->
     for change in happened:
         held = change.durable is not None and change.durable <= call
         for effect in change.effects:
-            if not held and isinstance(effect, Bytes) and effect.inode.kind == "file":
+            if isinstance(effect, Bytes) and effect.inode.kind == "link":
+                state.apply(effect)  # where a link points is kept with the link, if that is
+            elif not held and isinstance(effect, Bytes):
                 if pattern != "nothing":
                     state.apply(Bytes(effect.inode, _torn(effect.data, chance)))
             elif held or kept(change):

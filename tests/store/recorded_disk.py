@@ -91,12 +91,10 @@ class RecordingDisk(Disk):
 
     def _noted(self, name: str, call: Callable[..., object], note: _Note) -> Callable[..., object]:
         def called(*arguments: Any) -> object:
+            arguments = gathered(name, arguments)
             with self._lock:
                 if self._inside:  # a call that is made of others
                     return call(*arguments)
-                if name == "write_chunks":
-                    path, chunks, mode = arguments
-                    arguments = path, list[bytes](chunks), mode
                 self._inside = True
                 try:
                     answer = call(*arguments)
@@ -310,6 +308,14 @@ class RecordingDisk(Disk):
             for path in sorted(seen.keys() | told.keys())
             if seen.get(path) != told.get(path) and not _is_aside(path)
         ]
+
+
+def gathered(name: str, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return the arguments of a call; bytes that come by and by are waited for before it."""
+    if name != "write_chunks":
+        return arguments
+    path, chunks, mode = arguments
+    return path, list[bytes](chunks), mode
 
 
 def _is_of(inode: Inode, effect: Effect) -> bool:
