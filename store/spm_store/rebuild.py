@@ -25,6 +25,7 @@ from spm_store.index import NewRow
 from spm_store.inspection import digits_of
 from spm_store.lanes import side_by_side
 from spm_store.leases import Lease, discard, gc_lock
+from spm_store.shelves import make_folders
 from spm_store.trees import decode_directories, join_directories, make_read_only
 from spm_store.verify import default_jobs
 
@@ -125,6 +126,7 @@ class _Rebuilding:
         """Give every file the blob it should share; the caller holds ``gc.lock`` shared."""
         blobs = Blobs(self._root, self._store.disk)
         staged = f"{lease}/blob"
+        make_folders(self._store.disk, f"{self._root}/blobs")
         for standing in self._standing.values():
             for file in standing.files:
                 if file.size and not os.path.lexists(blobs.path(blob_name(file))):
@@ -141,6 +143,7 @@ class _Rebuilding:
             for file in self._standing[folder].files:
                 files.append(f"{folder}/{file.path}")
                 above.append(files[-1].rpartition("/")[0])
+                above.append(f"{self._root}/blobs/{blob_name(file)[:2]}")
         if files:
             present = [path for path in files if os.path.lexists(path)]
             existing = [path for path in sorted(set(above)) if os.path.lexists(path)]
