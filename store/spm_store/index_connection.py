@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 BUSY_SECONDS = 60.0
 
+_SYNCHRONOUS: dict[Durability, str] = {"strict": "FULL", "batch": "NORMAL", "none": "OFF"}
+
 
 class IndexConnection:
     """At most one connection of SQLite; its user sees to it that one thread uses it."""
@@ -146,13 +148,14 @@ class IndexConnection:
         return connection
 
     def _prepare(self, connection: sqlite3.Connection, *, networked: bool) -> None:
-        """Choose the journal: a log needs memory that all share, which machines do not."""
-        if has_log(self.path) == networked:
+        """Choose how to write: a log needs memory that all share, which machines do not."""
+        if networked and has_log(self.path):
             # While nobody else may look, SQLite can do without that memory.
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-            connection.execute(f"PRAGMA journal_mode = {'DELETE' if networked else 'WAL'}")
+            check_format(self.path, connection)
+            connection.execute("PRAGMA journal_mode = DELETE")
             connection.execute("PRAGMA locking_mode = NORMAL")
-        level = "FULL" if networked or self._durability == "strict" else "NORMAL"
+        level = "FULL" if networked else _SYNCHRONOUS[self._durability]
         connection.execute(f"PRAGMA synchronous = {level}")
 
     def _access(self) -> str:
