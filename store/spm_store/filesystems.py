@@ -156,7 +156,7 @@ class SharingDisk(Disk):
     def make_folder(self, path: str, mode: int = 0o777) -> None:
         """Create one directory that hands its group down."""
         super().make_folder(path, mode)
-        self.set_mode(path, _for_group(mode) | stat.S_ISGID)
+        self.set_mode(path, _for_group(mode & ~stat.S_IWOTH) | stat.S_ISGID)
 
     def write_file(self, path: str, data: bytes, mode: int) -> None:
         """Create a file; a writable one is writable for the group too."""
