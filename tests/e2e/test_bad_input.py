@@ -611,7 +611,8 @@ def test_a_full_disk_is_an_environment_failure_and_changes_nothing(
     script = (
         'cp "$1"/skills.toml "$2"/ 2>/dev/null; cd "$2" || exit 99; shift 2;'
         ' dd if=/dev/zero of=fill bs=1k >/dev/null 2>&1; "$@"; code=$?;'
-        " find . -type f ! -name fill ! -name .lock ! -name '*.sqlite*' >&2; exit $code"
+        " find . -type f ! -name fill ! -name .lock ! -name gc.lock ! -name '*.sqlite*' >&2;"
+        " exit $code"
     )
     small = tmp_path / "small"
     small.mkdir()
