@@ -126,8 +126,9 @@ class Generations:
         private copy. Without ``linked`` it is not looked at: there are no symlinks.
         """
         self.clear()
-        numbers = [generation.number for generation in self.all()]
-        number = max(numbers, default=0) + 1
+        # A generation in view that was removed behind our back has had its number all the same.
+        numbers = [self._number_in(CURRENT) or 0, *(each.number for each in self.all())]
+        number = max(numbers) + 1
         path = f"{self.folder}/{FOLDER}/{number}"
         if not os.path.isdir(f"{self.folder}/{FOLDER}"):
             self.disk.make_folder(f"{self.folder}/{FOLDER}")
