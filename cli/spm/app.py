@@ -19,6 +19,7 @@ from spm.commands import (
     caching,
     dependencies,
     discovery,
+    profiling,
     running,
     serving,
     storage,
@@ -79,7 +80,8 @@ def program() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_everywhere)
-    for group in (authoring, discovery, dependencies, running, serving, storage, caching):
+    groups = (authoring, discovery, dependencies, running, serving, storage, profiling, caching)
+    for group in groups:
         group.register(app)
     return app
 

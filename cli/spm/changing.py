@@ -88,9 +88,8 @@ class Steps:
 
             record_answers(project, after, reach)
         remember(project, manifest, after, reach)
-        return replace(
-            report, changes=changes_between(before, after), warnings=_ungranted(manifest, after)
-        )
+        warnings = (*_ungranted(manifest, after), *report.warnings)
+        return replace(report, changes=changes_between(before, after), warnings=warnings)
 
     async def install_frozen(self) -> InstallReport:
         """Install the lock as it is; never resolve."""
@@ -110,7 +109,12 @@ class Steps:
             refuse_nested(project.root, reach.places.store)
             if in_place(target, lock, mode, reach.places.store, texts[LOCK_NAME]):
                 return InstallReport(len(lock.entries), (), (), 0, 0)
-        return await install_lock(project, manifest, lock, reach, force=self._force, texts=texts)
+        report = await install_lock(project, manifest, lock, reach, force=self._force, texts=texts)
+        if not report.downloaded:
+            return report
+        from spm.collecting import collect_when_low
+
+        return replace(report, warnings=collect_when_low(reach))
 
 
 def write_lock(project: Project, before: Lock | None, after: Lock, reach: Reach) -> None:

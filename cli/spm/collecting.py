@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from spm_store.collected import Collection
     from spm_store.reasons import Reason
-    from spm_store.store import Store
 
 MIN_FREE_BYTES = 1 << 30
 """Free space below which an install that stored something collects garbage."""
@@ -125,25 +124,25 @@ def reason_document(reason: Reason) -> dict[str, object]:
     }
 
 
-def collect_when_low(reach: Reach, store: Store) -> None:
-    """Collect garbage if the disk is nearly full; never waits, fails or takes long.
+def collect_when_low(reach: Reach) -> tuple[str, ...]:
+    """Collect garbage if the disk is nearly full; what a person should know of it.
 
-    Nothing is removed offline, when what is removed by mistake could not be fetched
-    again, nor where `SPM_MIN_FREE` is 0.
+    Never waits, fails or takes long. Nothing is removed offline, when what somebody
+    misses could not be fetched again, nor where `SPM_MIN_FREE` is 0.
     """
     import shutil
     from time import monotonic
 
-    limit = _min_free(reach.environment)
+    limit, store = _min_free(reach.environment), reach.store()
     if reach.offline or not limit or shutil.disk_usage(store.root).free >= limit:
-        return
+        return ()
     try:
         found = store.collect(wait=False, deadline=monotonic() + AUTOMATIC_SECONDS)
     except SpmError as error:
-        console.warn(f"the disk is nearly full, and garbage cannot be collected: {error.message}")
-        return
-    if found.freed:
-        console.talk(f"the disk is nearly full; {shown_bytes(found.freed)} of garbage removed")
+        return (f"the disk is nearly full, and garbage cannot be collected: {error.message}",)
+    if not found.freed:
+        return ()
+    return (f"the disk is nearly full; {shown_bytes(found.freed)} of garbage was removed",)
 
 
 def _min_free(environment: Mapping[str, str]) -> int:

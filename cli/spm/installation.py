@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING
 
 from spm.linking import Links, listed_skills, version_text
 from spm.matching import check_names
-from spm.project import LOCK_NAME, MANIFEST_NAME, remove_leftovers, replace_text
+from spm.project import (
+    LOCK_NAME,
+    MANIFEST_NAME,
+    PROFILE_MARKER,
+    remove_leftovers,
+    replace_text,
+)
 from spm_spec.errors import AnswerIsNo, SpmError, UserMistake
 from spm_spec.installed import Installed, InstalledSkill, render_installed
 from spm_spec.sources import PathSource
@@ -79,12 +85,12 @@ class InstallReport:
 
 
 class StoreInProject(UserMistake):
-    """The store and the project contain each other."""
+    """The store and a project, or a skill's folder, contain each other."""
 
-    def __init__(self, store: Path, folder: Path) -> None:
-        """Name both."""
+    def __init__(self, store: Path, folder: Path, what: str = "project") -> None:
+        """Name both; ``what`` is the folder."""
         super().__init__(
-            f"{store}: the store is in the way of the project `{folder}`, one holds the other",
+            f"{store}: the store is in the way of the {what} `{folder}`, one holds the other",
             hint="choose another folder for the store with `SPM_DATA`",
         )
 
@@ -100,8 +106,9 @@ class Target:
 
     @staticmethod
     def of(project: Project) -> Target:
-        """The skills folder of a project."""
-        return Target(project.skills_folder, project.root)
+        """The skills folder of a project, or of a profile."""
+        kind: RootKind = "profile" if (project.root / PROFILE_MARKER).exists() else "project"
+        return Target(project.skills_folder, project.root, kind)
 
 
 def shown_skills(lock: Lock) -> list[Shown]:
@@ -178,6 +185,9 @@ async def install_lock(
     """
     target = target or Target.of(project)
     refuse_nested(project.root, reach.places.store)
+    for entry in lock.entries:
+        if isinstance(entry.source, PathSource):
+            refuse_nested(project.root / entry.source.path, reach.places.store, "skill")
     store = reach.store()
     placing = Placing.of(target, lock, manifest.link_mode, store, force=force)
     digests = [entry.tree for entry in lock.entries]
@@ -210,15 +220,15 @@ def texts_of(project: Project) -> Mapping[str, bytes]:
     return {name: path.read_bytes() for name, path in paths.items() if path.exists()}
 
 
-def refuse_nested(root: Path, store: Path) -> None:
-    """Refuse a store inside the project, and a project inside the store.
+def refuse_nested(root: Path, store: Path, what: str = "project") -> None:
+    """Refuse a store inside the project, or a skill's folder, and either inside the store.
 
     Raises:
         StoreInProject: it is so.
     """
     one, other = os.path.realpath(root), os.path.realpath(store)
     if f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/"):
-        raise StoreInProject(store, root)
+        raise StoreInProject(store, Path(one), what)
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,6 +159,22 @@ class SkillManager:
                     open_ended.append(str(requirement.name))
             return await step.apply(text, unlocked=(), open_ended=open_ended)
 
+    async def install_profile(
+        self, name: str, *, registry: str | None = None, force: bool = False, offline: bool = False
+    ) -> InstallReport:
+        """Show what the project's lock pins in the profile ``name``, which outlives the project.
+
+        Raises:
+            LockOutOfDate: the lock is not the manifest's.
+            NeedsAFolder: it pins a folder.
+        """
+        from spm.profiles import install_profile
+
+        project = self.project
+        reach = self._reach.limited(registry=registry, offline=offline)
+        async with project.exclusively():
+            return await install_profile(project, name, reach, force=force)
+
     async def uninstall(self, *names: str, force: bool = False) -> InstallReport:
         """Drop ``names`` from the project, and whatever only they needed.
 

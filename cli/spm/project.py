@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 MANIFEST_NAME = "skills.toml"
 LOCK_NAME = "skills.lock"
+PROFILE_MARKER = ".profile"
+"""A file in the folder of a profile, see `spm.profiles`; it holds the profile's name."""
 SKILLS_FOLDER = Path(".roundtable") / "skills"
 MAX_TEXT_BYTES = 32 * 1024 * 1024
 """No manifest, lock or index larger than this is read into memory."""

@@ -75,6 +75,13 @@ class SynchronousSkillManager:
             )
         )
 
+    def install_profile(
+        self, name: str, *, registry: str | None = None, force: bool = False, offline: bool = False
+    ) -> InstallReport:
+        """See `SkillManager.install_profile`."""
+        manager = self._manager
+        return run(manager.install_profile(name, registry=registry, force=force, offline=offline))
+
     def uninstall(self, *names: str, force: bool = False) -> InstallReport:
         """See `SkillManager.uninstall`."""
         return run(self._manager.uninstall(*names, force=force))

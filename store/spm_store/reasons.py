@@ -149,9 +149,8 @@ def _reasons_of_root(store: Catalogue, root: Root, digest: Digest) -> Iterator[R
 
 def _current_generation(root: Root) -> int | None:
     """Return which generation the project shows, None if nobody can say."""
-    folder = root.place / _SKILLS if root.kind == "project" else root.place
     try:
-        number = os.path.basename(os.readlink(folder / ".current"))
+        number = os.path.basename(os.readlink(root.place / _SKILLS / ".current"))
     except OSError:
         return None
     return int(number) if number.isascii() and number.isdecimal() else None

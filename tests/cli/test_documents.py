@@ -46,7 +46,7 @@ def test_every_command_a_document_names_exists(document: str, known_commands: se
 def test_the_program_has_every_command_it_promises(known_commands: set[str]) -> None:
     promised = (
         "init new check pack publish search info tags add remove lock install update list tree "
-        "path load call registry store cache demo"
+        "path status rollback load call registry store profile cache demo"
     )
 
     assert set(promised.split()) <= known_commands
@@ -60,12 +60,12 @@ def test_every_exit_code_is_documented() -> None:
 
 
 def test_every_setting_is_documented_and_every_documented_setting_is_read() -> None:
-    documented = set(re.findall(r"^\| `(SPM_[A-Z]+)`", CLI, flags=re.MULTILINE))
+    documented = set(re.findall(r"^\| `(SPM_[A-Z_]+)`", CLI, flags=re.MULTILINE))
     folders = (ROOT / "cli" / "spm", ROOT / "sandbox" / "spm_sandbox" / "adapters")
     source = "".join(
         path.read_text(encoding="utf-8") for folder in folders for path in folder.rglob("*.py")
     )
-    read = set(re.findall(r'"(SPM_[A-Z]+)"', source))
+    read = set(re.findall(r'"(SPM_[A-Z_]+)"', source))
 
     assert documented == read - {"SPM_"}
 

@@ -15,14 +15,27 @@ if TYPE_CHECKING:
 
 COMMANDS = (
     *("init", "new", "check", "pack", "publish", "search", "info", "tags", "add", "remove"),
-    *("lock", "install", "update", "list", "tree", "path", "load", "call", "demo"),
+    *(
+        "lock",
+        "install",
+        "update",
+        "rollback",
+        "status",
+        "list",
+        "tree",
+        "path",
+        "load",
+        "call",
+        "demo",
+    ),
     *("registry serve", "registry token create", "registry token list", "registry token revoke"),
     *("store path", "store info", "store list", "store du", "store gc", "store why"),
+    *("profile list", "profile path", "profile remove"),
     *("store verify", "store rebuild", "store export", "store import"),
     *("cache path", "cache size", "cache clear"),
 )
-GROUPS = ("registry", "registry token", "store", "cache")
-TALKERS = {"init", "new", "demo", "registry serve", "registry token revoke"}
+GROUPS = ("registry", "registry token", "store", "profile", "cache")
+TALKERS = {"init", "new", "demo", "registry serve", "registry token revoke", "profile remove"}
 """Commands that print no data."""
 
 

@@ -129,12 +129,21 @@ def install(
             "--frozen", help="Install exactly the lock; fail if it differs from skills.toml."
         ),
     ] = False,
+    profile: Annotated[
+        str,
+        typer.Option(
+            "--profile", metavar="NAME", help="Install the lock there, not in the project."
+        ),
+    ] = "",
     registry: RegistryOption = "",
     offline: Offline = False,
     force: Force = False,
     as_json: AsJson = False,
 ) -> None:
     """Install what skills.lock pins.
+
+    A profile belongs to no project and keeps its skills until it is removed: for CI
+    images, and for skills of a whole machine.
 
     Example for CI: spm install --frozen
     """
@@ -148,6 +157,9 @@ def install(
             hint=f"run `spm add {' '.join(context.args)}` to add to the project and install",
         )
     manager = SkillManager(registry=registry, offline=offline)
+    if profile:
+        _report(run(manager.install_profile(profile, force=force)), as_json=as_json)
+        return
     _report(run(manager.install(frozen=frozen, force=force)), as_json=as_json)
 
 
