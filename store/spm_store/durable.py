@@ -173,13 +173,21 @@ def barrier(
     folders: Collection[str],
 ) -> None:
     """Return when ``files`` and ``folders`` below ``root`` would survive a power cut."""
+    wait_for(disk, durability, root=root, count=len(files), paths=(*files, *folders))
+
+
+def wait_for(
+    disk: Disk, durability: Durability, *, root: str, count: int, paths: Iterable[str]
+) -> None:
+    """Do what ``barrier`` does for ``paths``, of which ``count`` are files.
+
+    ``paths`` is read only if each has to be waited for on its own.
+    """
     if durability == "none":
         return
-    if durability == "batch" and len(files) >= SYNC_ALL_FROM and disk.sync_all(root):
+    if durability == "batch" and count >= SYNC_ALL_FROM and disk.sync_all(root):
         return
-    for path in files:
-        disk.sync(path)
-    for path in folders:
+    for path in paths:
         disk.sync(path)
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from spm_spec.errors import EnvironmentFailure, HostileDataError, UserMistake
 from spm_spec.tree import DEFAULT_LIMITS, FileEntry, Limits, check_path
+from spm_spec.tree_names import is_plain_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -172,12 +173,23 @@ class _Reading:
         if self._entries > self._limits.entries:
             explanation = f"the folder holds more than {self._limits.entries} files and folders"
             raise FolderRefused("too-many-entries", path, explanation)
-        if not path.isascii():
+        if path.isascii():
+            if self._is_plain(path):
+                return
+        else:
             try:
                 path.encode()
             except UnicodeEncodeError as error:
                 raise FolderRefused("not-utf8", path, "the name is not UTF-8") from error
         check_path(path, self._limits)
+
+    def _is_plain(self, path: str) -> bool:
+        """Tell ASCII paths that need no closer look: the names above were looked at before."""
+        return (
+            is_plain_name(path.rpartition("/")[2])
+            and len(path) <= self._limits.path_bytes
+            and path.count("/") < self._limits.depth
+        )
 
     def _resolved(self, path: str, place: str) -> str:
         """Return what a symlink leads to, if that is inside the folder and counts."""

@@ -23,7 +23,7 @@ from spm_spec.tree import (
     TreeFile,
     tree_from,
 )
-from spm_store.blobs import blob_name, mode_of
+from spm_store.blobs import EXECUTABLE_MODE, FILE_MODE, blob_name, mode_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -153,7 +153,7 @@ class Staging:
 
         def passing() -> Iterator[bytes]:
             nonlocal size
-            for chunk in file.chunks:
+            for chunk in file.chunks if file.size is None else _up_to(file.size, file):
                 hasher.update(chunk)
                 size += len(chunk)
                 if size > limits.file_bytes:
@@ -169,20 +169,15 @@ class Staging:
     def write(self, file: TreeFile, data: bytes) -> None:
         """Write one file, or give a blob or file that has its bytes another name."""
         target = f"{self.folder}/{file.path}"
-        mode = mode_of(executable=file.executable)
-        if data:
-            name = blob_name(file)
-            source = self._source_of(name, data, mode)
-            try:
-                if source is not None:
-                    self._blobs.place(source, target, mode)
-                else:
-                    self._disk.write_file(target, data, mode)
-            except FileNotFoundError:  # the blob was removed since it was looked at
-                self._disk.write_file(target, data, mode)
-            self.record(file, target)
-        else:
+        mode = EXECUTABLE_MODE if file.executable else FILE_MODE
+        if not data:
             self._disk.write_file(target, data, mode)
+            return
+        name = blob_name(file)
+        source = self._source_of(name, data, mode)
+        if source is None or not self._placed(source, target, mode):
+            self._disk.write_file(target, data, mode)
+        self.copies.setdefault(name, []).append(target)
 
     def write_chunks(self, file: TreeFile, chunks: Iterable[bytes]) -> None:
         """Write a file whose ``chunks`` are known to be its bytes."""
@@ -200,6 +195,14 @@ class Staging:
         """Remember that the finished file ``target`` is to be a blob, unless it is empty."""
         if file.size:
             self.copies.setdefault(blob_name(file), []).append(target)
+
+    def _placed(self, source: str, target: str, mode: int) -> bool:
+        """Share the bytes of ``source``; False if it was removed since it was looked at."""
+        try:
+            self._blobs.place(source, target, mode)
+        except FileNotFoundError:
+            return False
+        return True
 
     def _source_of(self, name: str, data: bytes, mode: int) -> str | None:
         staged = self.copies.get(name) or self._others.get(name)
@@ -224,14 +227,12 @@ class Staging:
             paths.claim(file.path, file.size or 0)
             self._make_parent(file.path)
             if file.size is not None and file.size <= SMALL_BYTES:
-                data = b"".join(file.chunks)
-                if len(data) > file.size:
-                    paths.count(file.path, len(data) - file.size)
+                data = b"".join(_up_to(file.size, file))
                 yield FileEntry(file.path, data, file.executable)
                 continue
             written = self.write_stream(file, limits)
-            if (more := written.size - (file.size or 0)) > 0:
-                paths.count(file.path, written.size if file.size is None else more)
+            if file.size is None:
+                paths.count(file.path, written.size)
             done.append(written)
 
     def _make_parent(self, path: str) -> None:
@@ -260,6 +261,19 @@ class Staging:
     def _write_known(self, batch: list[FileEntry], known: Mapping[str, TreeFile]) -> None:
         for entry in batch:
             self.write(known[entry.path], entry.data)
+
+
+def _up_to(size: int, file: StreamedFile) -> Iterator[bytes]:
+    """Yield the chunks of a file of ``size`` bytes; its giver has checked that it is."""
+    left = size
+    for chunk in file.chunks:
+        left -= len(chunk)
+        if left < 0:
+            break
+        yield chunk
+    if left:
+        message = f"{file.path}: the stream is not as long as it said, {size} bytes"
+        raise AssertionError(message)
 
 
 def _batches(files: Iterator[FileEntry]) -> Iterator[list[FileEntry]]:

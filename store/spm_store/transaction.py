@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Self
 
 from spm_store.appearance import looks_whole
 from spm_store.blobs import SHARED_FOLDER_MODE, Blobs, mode_of
-from spm_store.durable import barrier, remove_tree
+from spm_store.durable import remove_tree, wait_for
 from spm_store.errors import DigestMismatch, StoreFailure, storing
 from spm_store.index import NewRow
 from spm_store.leases import Lease, discard, empty_trash, gc_lock, sweep
@@ -24,7 +24,7 @@ from spm_store.staging import BATCH_FILES, Hands, Staging
 from spm_store.trees import FOLDER_MODE, StoredTree, damage_of, encode_directories
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from types import TracebackType
 
     from spm_spec.digests import Digest
@@ -299,16 +299,22 @@ class Transaction:
         return False
 
     def _wait_for_the_disk(self) -> None:
-        files, folders = list[str](), [f"{self._root}/trees", f"{self._root}/blobs", self._root]
-        for staged in self._staged.values():
-            final = os.fspath(staged.stored.path)
-            files += [f"{final}/{file.path}" for file in staged.tree.files]
-            folders += [f"{final}/{path}".rstrip("/") for path in staged.tree.directories]
+        count = sum(len(staged.tree.files) for staged in self._staged.values())
+        paths = self._written()
+        wait_for(self._disk, self._store.durability, root=self._root, count=count, paths=paths)
+
+    def _written(self) -> Iterator[str]:
+        """Yield every file and folder that this transaction relies on, files first."""
+        places = [(os.fspath(each.stored.path), each.tree) for each in self._staged.values()]
+        for final, tree in places:
+            yield from (f"{final}/{file.path}" for file in tree.files)
         blobs = [path for name in self._copies if os.path.lexists(path := self._blob_path(name))]
         if self._blobs is not None and self._blobs.copied:
-            files += blobs
-        folders += sorted({blob.rpartition("/")[0] for blob in blobs})
-        barrier(self._disk, self._store.durability, root=self._root, files=files, folders=folders)
+            yield from blobs
+        for final, tree in places:
+            yield from (f"{final}/{path}".rstrip("/") for path in tree.directories)
+        yield from sorted({blob.rpartition("/")[0] for blob in blobs})
+        yield from (f"{self._root}/trees", f"{self._root}/blobs", self._root)
 
     def _blob_path(self, name: str) -> str:
         return f"{self._root}/blobs/{name}"
@@ -330,6 +336,10 @@ class Transaction:
 
         with suppress(OSError, StoreFailure):
             remove_unlisted(self._store, trees=published, blobs=list(self._copies))
+            with gc_lock(self._root, exclusive=True):
+                for folder in sorted({name[:2] for name in self._copies}):
+                    with suppress(OSError):  # what is not empty stays
+                        self._disk.remove_folder(f"{self._root}/blobs/{folder}")
 
 
 def _in_memory(files: Iterable[FileEntry | StreamedFile]) -> Sequence[FileEntry] | None:

@@ -284,7 +284,7 @@ def test_a_file_in_the_way_of_the_store_is_a_failure_of_the_environment(tmp_path
     with Store.open(tmp_path / "store" / "v1") as store, pytest.raises(StoreFailure) as caught:
         store.add(GREETER, name="greeter")
 
-    assert caught.value.message == f"{tmp_path}/store/v1: not a directory"
+    assert caught.value.message == f"{tmp_path}/store: file exists"
     assert caught.value.exit_code == EXIT_ENVIRONMENT
 
 
