@@ -35,6 +35,7 @@ PIECE_BYTES = 2 * 1024 * 1024
 MANY_THREADS_BYTES = 8 * 1024 * 1024  # from here several threads hash one file
 _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_TOO_LARGE = f"holds a file of more than {DEFAULT_LIMITS.file_bytes} bytes"
 _EXECUTES = stat.S_IXUSR
 _KIND_FILE, _KIND_EXECUTABLE, _KIND_DIRECTORY = 0, 1, 2
 _Node: TypeAlias = tuple[str, int, bytes, int]  # name, kind, digest, size
@@ -42,6 +43,10 @@ _Node: TypeAlias = tuple[str, int, bytes, int]  # name, kind, digest, size
 
 class Unhashable(Exception):
     """A folder holds what no tree holds; its digest would mean nothing."""
+
+
+class TooLarge(Unhashable):
+    """A folder holds more bytes than any tree; they were not all read."""
 
 
 class Content(NamedTuple):
@@ -141,6 +146,8 @@ class Hashing:
         size, mode = status.st_size, status.st_mode
         if not stat.S_ISREG(mode):
             raise OSError(errno.EINVAL, "not a regular file", path)
+        if size > DEFAULT_LIMITS.file_bytes:
+            raise TooLarge(_TOO_LARGE)
         if size >= LARGE_BYTES:
             raw, size = self._read_large(descriptor, size)
         else:
@@ -164,7 +171,7 @@ class Hashing:
             hasher.update(view[:count])
             seen += count
             if seen > DEFAULT_LIMITS.file_bytes:
-                raise Unhashable(f"holds a file of more than {DEFAULT_LIMITS.file_bytes} bytes")
+                raise TooLarge(_TOO_LARGE)
         return hasher.digest(), seen
 
 
@@ -212,7 +219,7 @@ class _Folding:
         raw, size, mode = self._hashing.content(entry, folder, device)
         self._size += size
         if self._size > DEFAULT_LIMITS.tree_bytes:
-            raise Unhashable(f"holds more than {DEFAULT_LIMITS.tree_bytes} bytes")
+            raise TooLarge(f"holds more than {DEFAULT_LIMITS.tree_bytes} bytes")
         executable = mode & _EXECUTES
         if mode != (EXECUTABLE_MODE if executable else FILE_MODE):
             self.modes_right = False

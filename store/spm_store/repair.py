@@ -17,12 +17,14 @@ from spm_spec.digests import DIGEST_BYTES, Digest
 from spm_spec.tree import FileEntry
 from spm_store.blobs import Blobs, mode_of
 from spm_store.errors import StoreFailure, TreeMissing, storing
+from spm_store.hashing import Hashing, Unhashable
+from spm_store.index import NewRow
 from spm_store.inspection import blob_damage, blob_of_name, digits_of, name_of_blob
 from spm_store.leases import Lease, discard, gc_lock
 from spm_store.sets import SETS, Shown, listing_of, read_set, set_digest, show
 from spm_store.shelves import SHELVES, link_of, make_folders, shelve
 from spm_store.sources import Sources, readings_of
-from spm_store.trees import make_read_only
+from spm_store.trees import join_directories, make_read_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from spm_spec.tree import TreeFile
     from spm_store.damage import Damage
     from spm_store.store import Store
+    from spm_store.trees import StoredTree
 
 _NOT_OURS = frozenset({errno.EACCES, errno.EPERM})
 _MOST_GUESSES = 1024
@@ -137,10 +140,31 @@ class _Repairing:
                 tree = transaction.add(entries, name=row.name, expected=digest, replace=True)
             with storing(tree.path):
                 make_read_only(self._alone.disk, os.fspath(tree.path))
-        except _NoCopy:
+                if digest in self._sources.misled:
+                    self._put_row(tree)
+        except (_NoCopy, Unhashable):
             self._missing.add(digest)
         else:
             self._repaired.add(digest)
+
+    def _put_row(self, tree: StoredTree) -> None:
+        """Write the row of a whole tree anew, with directories that lead to its files."""
+        with gc_lock(self._root, exclusive=False):
+            folded = Hashing().fold(os.fspath(tree.path))
+            rows = [
+                NewRow(
+                    digest=row.digest,
+                    name=row.name,
+                    size=tree.size,
+                    files=tree.files,
+                    added=row.added,
+                    used=row.used,
+                    directories=join_directories(folded.directories),
+                )
+                for row in self._alone.index.rows([tree.digest.raw])
+                if folded.raw == row.digest
+            ]
+            self._alone.index.put(rows, self._alone.disk)
 
     def _entries(self, files: tuple[TreeFile, ...] | None) -> Iterator[FileEntry]:
         """Yield the files with their bytes, one in memory at a time."""

@@ -60,6 +60,8 @@ class Sources:
         self._roots = [layer.root for layer in layers]
         self._files: dict[Digest, tuple[TreeFile, ...]] = {}
         self.rows: dict[Digest, Row] = {}
+        self.misled: set[Digest] = set()
+        """Trees whose row does not lead to their files."""
         self._places: dict[bytes, list[str]] = {}
         for layer in layers:
             rows = {row.digest: row for row in layer.index.all_rows()}
@@ -111,12 +113,15 @@ class Sources:
     def _take(self, root: str, row: Row, encoded: bytes) -> None:
         digest = Digest(row.digest)
         self.rows.setdefault(digest, row)
-        with suppress(ValueError):
+        try:
             files = decode_directories(encoded, digest)
-            self._files.setdefault(digest, files)
-            place = f"{root}/trees/{digest.hex}-{row.name}"
-            for file in files:
-                self._places.setdefault(file.digest.raw, []).append(f"{place}/{file.path}")
+        except ValueError:
+            self.misled.add(digest)
+            return
+        self._files.setdefault(digest, files)
+        place = f"{root}/trees/{digest.hex}-{row.name}"
+        for file in files:
+            self._places.setdefault(file.digest.raw, []).append(f"{place}/{file.path}")
 
     def _candidates(self, raw: bytes) -> Iterator[str]:
         for root in self._roots:

@@ -117,11 +117,13 @@ def _entries(place: str, without: str | None) -> Iterator[FileEntry]:
 
 def damage_of(place: str, digest: Digest) -> str | None:
     """Return what is wrong first with the tree at ``place``, None if it is whole."""
-    from spm_store.hashing import Hashing, Unhashable
+    from spm_store.hashing import Hashing, TooLarge, Unhashable
 
     try:
         if Hashing().fold(place).raw == digest.raw:
             return None
+    except TooLarge as error:
+        return f"it {error}"
     except (OSError, Unhashable):
         pass  # the longer way finds the words for it
     return _described(place, digest)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import shutil
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import TYPE_CHECKING
 
 import pytest
 
 from spm_spec.tree import FileEntry
+from spm_store.errors import TreeDamaged
 from spm_store.repair import Repair
 from spm_store.sets import Shown
 from spm_store.store import Store
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from spm_spec.digests import Digest
     from spm_store.store import StoredTree
 
 ONLY_HERE = FileEntry("only/here.md", b"nowhere else")
@@ -396,3 +400,53 @@ def test_progress_of_a_repair_counts_to_the_end(store: Store) -> None:
     store.repair(damages, lambda done, steps: seen.append((done, steps)))
 
     assert seen == [(step, len(damages)) for step in range(1, len(damages) + 1)]
+
+
+def test_two_repairs_a_collection_and_loads_at_once_agree(store: Store, tmp_path: Path) -> None:
+    """A tree that is being replaced is whole or damaged for whoever loads it, never missing."""
+    lower = tmp_path / "lower" / "v1"
+    files = [[FileEntry("SKILL.md", b"%d" % number), *GREETER[1:]] for number in range(6)]
+    with Store.open(lower) as below:
+        for each in files:
+            below.add(each, name="many")
+    trees = [store.add(each, name="many") for each in files]
+    overwrite(trees[0].path / "src" / "skill.py", b"harm")
+    for tree in trees:
+        extra_file(tree)
+    damages = store.verify()
+    repaired = Event()
+
+    def repair() -> tuple[Digest, ...]:
+        with Store.open(store.root, lower=(lower,)) as mine:
+            return mine.repair(damages).missing
+
+    def load() -> int:
+        refused = 0
+        with Store.open(store.root) as mine:
+            while not repaired.is_set():
+                for tree in trees:
+                    try:
+                        mine.verified(tree.digest)
+                    except TreeDamaged:
+                        refused += 1
+        return refused
+
+    def collect() -> int:
+        with Store.open(store.root) as mine:
+            while not repaired.is_set():
+                mine.collect()
+        return 0
+
+    with ThreadPoolExecutor(4) as pool:
+        others = [pool.submit(load), pool.submit(collect)]
+        repairs = [pool.submit(repair), pool.submit(repair)]
+        try:
+            missing = [each.result() for each in repairs]
+        finally:
+            repaired.set()
+        assert others[0].result() >= 0
+        others[1].result()
+
+    assert missing == [(), ()]
+    assert store.verify() == ()
+    assert len(list(store.trees())) == len(trees)
