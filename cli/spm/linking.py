@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from spm_spec.installed import DamagedIndex, InstalledSkill
-from spm_store.copies import copied_digest
+from spm_store.copies import copied_digest, is_changed
 from spm_store.generations import COPIES, INDEX
 from spm_store.layout import VIEW, target_of
 
@@ -226,6 +226,7 @@ class Links:
             if not same_way
             or (entry.name, version_text(entry), str(entry.tree)) not in known
             or not self.place(entry).is_dir()
+            or (self.force and self.way != "linked" and is_changed(os.fspath(self.place(entry))))
             or (
                 self.way != "plain"
                 and target_of(f"{self.folder}/{entry.name}") != f"{VIEW}/{entry.name}"

@@ -133,14 +133,27 @@ def roll_back(project: Project, store: Store, *, force: bool = False) -> RolledB
 
 
 def _choice(generations: Generations) -> tuple[Generation, Generation]:
-    """The generation in view, and the one before it."""
+    """The generation in view, and the newest before it that is another."""
     current = generations.current()
     if current is None:
         raise NoEarlierGeneration(None)
-    earlier = [each for each in generations.all() if each.number < current.number]
+    earlier = [
+        each
+        for each in generations.all()
+        if each.number < current.number and not _is_same(each, current)
+    ]
     if not earlier:
         raise NoEarlierGeneration(current)
     return current, earlier[-1]
+
+
+def _is_same(one: Generation, other: Generation) -> bool:
+    """Whether going from one to the other would change nothing, as after a rollback undone."""
+    return (one.set, one.is_linked, one.document(LOCK_NAME)) == (
+        other.set,
+        other.is_linked,
+        other.document(LOCK_NAME),
+    )
 
 
 def _document(generation: Generation, name: str) -> bytes:
