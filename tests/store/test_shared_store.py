@@ -225,22 +225,13 @@ for n in range(10):
 print(len(list(store.trees())), store.verify())
 """
     with tempfile.TemporaryDirectory() as warm:
+        commands = [
+            [sys.executable, "-c", USE, *map(str, (shared, user, GROUP, f"{warm}/{user}", script))]
+            for user in (ANNE, BEN)
+        ]
         running = [
             subprocess.Popen(
-                [
-                    sys.executable,
-                    "-c",
-                    USE,
-                    str(shared),
-                    str(user),
-                    str(GROUP),
-                    f"{warm}/{user}",
-                    script,
-                ],
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                cwd=ROOT,
+                command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
             )
             for command in commands
         ]
