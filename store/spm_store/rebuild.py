@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from spm_spec.digests import DIGEST_BYTES, Digest
 from spm_spec.names import InvalidName, parse_skill_name
 from spm_store.blobs import Blobs, blob_name, chunks_of, mode_of
-from spm_store.durable import barrier
+from spm_store.durable import SYNC_ALL_FROM
 from spm_store.errors import IndexDamaged, StoreFailure, StoreTooNew, storing
 from spm_store.hashing import Hashing, Unhashable
 from spm_store.index import NewRow
@@ -144,16 +144,14 @@ class _Rebuilding:
                 files.append(f"{folder}/{file.path}")
                 above.append(files[-1].rpartition("/")[0])
                 above.append(f"{self._root}/blobs/{blob_name(file)[:2]}")
-        if files:
-            present = [path for path in files if os.path.lexists(path)]
-            existing = [path for path in sorted(set(above)) if os.path.lexists(path)]
-            barrier(
-                self._store.disk,
-                self._store.durability,
-                root=self._root,
-                files=present,
-                folders=existing,
-            )
+        disk, durability = self._store.disk, self._store.durability
+        if not files or durability == "none":
+            return
+        if durability == "batch" and len(files) >= SYNC_ALL_FROM and disk.sync_all(self._root):
+            return
+        for path in [*files, *sorted(set(above))]:
+            with suppress(FileNotFoundError):  # it went meanwhile, and gets no row
+                disk.sync(path)
 
     def rows(self) -> tuple[list[NewRow], tuple[Path, ...]]:
         """Return the rows of the new index, and the folders that got none."""
