@@ -15,7 +15,7 @@ from spm_store.damage import Damage
 from spm_store.errors import RootUnreadable
 from spm_store.inspection import blob_of_name, digits_of
 from spm_store.leases import WORK_FOLDER
-from spm_store.roots import ROOTS, read_root
+from spm_store.roots import ROOTS, all_roots, read_root
 from spm_store.sets import LISTING, SETS, is_set_name, read_set
 from spm_store.shelves import SHELVES, link_of
 
@@ -79,7 +79,17 @@ def wrong_links(root: str, lower: Collection[str], known: Collection[bytes]) -> 
             targets = {f"../../trees/{shelf}", *(f"{below}/trees/{shelf}" for below in lower)}
             yield from _shelf_damage(f"{root}/{SHELVES}/{shelf}", targets, digest)
     for name in filter(is_set_name, _names_in(f"{root}/{SETS}")):
-        yield from _set_damage(root, name, known)
+        damages = tuple(_set_damage(root, name, known))
+        if damages and (damages[0].kind == "wrong-set" or _is_needed(root, name)):
+            yield from damages
+
+
+def _is_needed(root: str, name: str) -> bool:
+    """Whether a project shows the set; else its trees and shelves may go before it does."""
+    try:
+        return any(name in one.generations.values() for one in all_roots(root))
+    except RootUnreadable:
+        return True
 
 
 def _shelf_damage(place: str, targets: set[str], digest: Digest) -> Iterator[Damage]:

@@ -313,6 +313,7 @@ def test_links_of_shelves_and_sets_are_put_right(store: Store) -> None:
     tree = store.add(GREETER, name="greeter")
     with store.lease("testing") as lease:
         shown = store.show([Shown("greeter", "1.0.0", tree.digest)], lease)
+    store.keep(store.root.parent, {1: shown.digest})
     before = contents(store.root / "sets") | contents(store.root / "shelves")
     shelf = store.root / "shelves" / tree.path.name
     (writable(shelf) / "1.0.0").unlink()
@@ -331,6 +332,18 @@ def test_links_of_shelves_and_sets_are_put_right(store: Store) -> None:
     assert (repair.missing, repair.left) == ((), ())
     assert store.verify() == ()
     assert contents(store.root / "sets") | contents(store.root / "shelves") == before
+
+
+def test_a_link_of_a_set_that_nobody_shows_is_no_damage(store: Store) -> None:
+    """A collection removes the tree first, then the set."""
+    tree = store.add(GREETER, name="greeter")
+    with store.lease("testing") as lease:
+        shown = store.show([Shown("greeter", "1.0.0", tree.digest)], lease)
+    (writable(shown.path) / "greeter").unlink()
+
+    damages = store.verify()
+
+    assert damages == ()
 
 
 def test_a_set_whose_listing_is_damaged_is_made_again_from_its_links(store: Store) -> None:
