@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from spm_store.store import Store
     from spm_store.trees import StoredTree
 
-_NOT_OURS = frozenset({errno.EACCES, errno.EPERM})
+_LEFT = frozenset({errno.EACCES, errno.EPERM, errno.ENOENT})
+"""Another user owns it, or it is being changed at this moment."""
 _MOST_GUESSES = 1024
 _PURPOSE = "repairing the store"
 
@@ -102,7 +103,7 @@ class _Repairing:
             try:
                 self._cure(damage)
             except StoreFailure as failure:
-                if failure.number not in _NOT_OURS:
+                if failure.number not in _LEFT:
                     raise
                 self._left.append(damage)
             if progress:
