@@ -18,7 +18,7 @@ from spm_store.roots import all_roots
 from spm_store.sets import read_set
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from spm_store.catalogue import Catalogue
     from spm_store.leases import LiveLease
@@ -102,19 +102,32 @@ def digest_at(store: Catalogue, path: Path) -> Digest:
 
     """
     real = Path(os.path.realpath(path))
+    stores = {os.path.realpath(root) for root in (store.root, *store.lower)}
     for folder in (real, *real.parents):
-        digits = folder.name[:_DIGITS]
-        if folder.parent.name in _FOLDERS and folder.name[_DIGITS:].startswith("-"):
-            try:
-                return Digest.parse(DIGEST_PREFIX + digits)
-            except InvalidDigest:
-                continue
-        try:
-            with open(folder / _MARKER, encoding="ascii") as marker:
-                return Digest.parse(marker.read(_MARKER_BYTES).strip())
-        except (OSError, UnicodeDecodeError, InvalidDigest):
-            continue
+        found = _digest_of_folder(folder, stores) or _digest_of_copy(folder)
+        if found is not None:
+            return found
     raise NotInStore(path, store.root)
+
+
+def _digest_of_folder(folder: Path, stores: Collection[str]) -> Digest | None:
+    """Return the digest of a tree or shelf of one of the stores."""
+    above, name = folder.parent, folder.name
+    if above.name not in _FOLDERS or os.fspath(above.parent) not in stores:
+        return None
+    try:
+        return Digest.parse(DIGEST_PREFIX + name[:_DIGITS])
+    except InvalidDigest:
+        return None
+
+
+def _digest_of_copy(folder: Path) -> Digest | None:
+    """Return what a private copy says it was copied from."""
+    try:
+        with open(folder / _MARKER, encoding="ascii") as marker:
+            return Digest.parse(marker.read(_MARKER_BYTES).strip())
+    except (OSError, UnicodeDecodeError, InvalidDigest):
+        return None
 
 
 def _reasons_of_root(store: Catalogue, root: Root, digest: Digest) -> Iterator[Reason]:
