@@ -204,8 +204,9 @@ def test_a_damage_reads_as_kind_and_place(store: Store) -> None:
 
 @pytest.mark.parametrize("jobs", [1, 2, 5])
 def test_any_number_of_threads_reports_the_same(store: Store, jobs: int) -> None:
-    trees = [store.add([*GREETER, FileEntry("n", b"%d" % n)], name="many") for n in range(40)]
-    large = store.add([FileEntry("data", os.urandom(9_000_000))], name="large")
+    with store.transaction() as adding:
+        trees = [adding.add([*GREETER, FileEntry("n", b"%d" % n)], name="many") for n in range(40)]
+        large = adding.add([FileEntry("data", os.urandom(9_000_000))], name="large")
     plant_file(trees[3])
     change_in_place(trees[7])
     lose_file(trees[39])
@@ -249,8 +250,9 @@ def test_damage_of_lower_stores_is_named_by_its_path_and_nothing_there_changes(
 
 def test_what_comes_and_goes_while_everything_is_hashed_is_no_damage(store: Store) -> None:
     """Trees are removed and added again between the steps, their blobs and inodes with them."""
-    kept = [store.add([*GREETER, FileEntry("n", b"%d" % n)], name="kept") for n in range(20)]
-    going = [store.add([*COUNTER, FileEntry("n", b"%d" % n)], name="going") for n in range(20)]
+    with store.transaction() as adding:
+        kept = [adding.add([*GREETER, FileEntry("n", b"%d" % n)], name="kept") for n in range(20)]
+        going = [adding.add([*COUNTER, FileEntry("n", b"%d" % n)], name="gone") for n in range(20)]
     harmed = plant_file(kept[10])
 
     def meanwhile(done: int, _: int) -> None:
