@@ -118,7 +118,7 @@ class IndexConnection:
             raise self.damaged(error.reason) from error
         except sqlite3.OperationalError as error:
             if not is_damage(error):
-                raise StoreFailure(self.path, str(error), number=_errno_of(error)) from error
+                raise _failure(self.path, error) from error
             raise self.damaged(str(error)) from error
         except sqlite3.DatabaseError as error:
             raise self.damaged(str(error)) from error
@@ -187,6 +187,17 @@ def is_damage(error: sqlite3.DatabaseError) -> bool:
 
     system = isinstance(error, sqlite3.OperationalError)
     return not system or bool(_code(error) == sqlite3.SQLITE_ERROR)
+
+
+def _failure(path: str, error: sqlite3.OperationalError) -> StoreFailure:
+    """Return what the system refused; SQLite calls a disk too full for its log an I/O error."""
+    import errno
+    import sqlite3
+
+    if _code(error) == sqlite3.SQLITE_IOERR and os.statvfs(path).f_bavail == 0:
+        reason = os.strerror(errno.ENOSPC).lower()
+        return StoreFailure(path, reason, number=errno.ENOSPC)
+    return StoreFailure(path, str(error), number=_errno_of(error))
 
 
 def _errno_of(error: sqlite3.OperationalError) -> int:
