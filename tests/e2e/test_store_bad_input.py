@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.support.program import Program, write_skill
+from tests.support.program import Program, snapshot, write_skill
 from tests.support.store_world import World, world_below
 from tests.support.stored import contents
 
@@ -104,6 +104,7 @@ def test_a_newer_store_is_refused_by_everything(world: World, words: tuple[str, 
     assert world.state() == before
 
 
+OLD_COLUMNS = "digest, name, size, files, added, directories"
 FIRST_FORMAT = """
 PRAGMA journal_mode = DELETE;
 CREATE TABLE old (
@@ -118,25 +119,36 @@ PRAGMA journal_mode = WAL;
 """
 
 
-@pytest.mark.parametrize(
-    "words", [("install", "--force"), ("store", "list"), ("store", "gc"), ("load", "tidy")]
-)
-def test_an_older_store_is_migrated_and_its_index_kept(
-    world: World, words: tuple[str, ...]
-) -> None:
-    listed = world("store", "list").out
+@pytest.mark.parametrize("words", [("load", "tidy"), ("store", "list"), ("store", "verify")])
+def test_an_older_store_is_read_as_it_is(world: World, words: tuple[str, ...]) -> None:
+    before = world(*words)
+    world.sql(FIRST_FORMAT)
+    bytes_before = world.index.read_bytes()
+
+    run = world(*words)
+
+    assert (run.code, run.out) == (0, before.out), run.err
+    assert world.index.read_bytes() == bytes_before
+
+
+def test_an_older_store_is_migrated_when_it_is_written(world: World) -> None:
+    write_skill(world.program.root, "other")
     world.sql(FIRST_FORMAT)
     with closing(sqlite3.connect(world.index)) as old:
         rows = old.execute("SELECT * FROM trees").fetchall()
 
-    run = world(*words)
+    run = world("add", "path:../other")
 
     assert run.code == 0, run.err
-    assert world("install", "--force").code == 0  # a reader alone need not migrate
-    assert world("store", "list").out == listed
     assert world("store", "verify").code == 0
     with closing(sqlite3.connect(world.index)) as new:
         assert new.execute("PRAGMA user_version").fetchone() == (2,)
+        assert set(rows) <= {
+            tuple(row)
+            for row in new.execute(
+                "SELECT digest, name, size, files, added, directories FROM trees"
+            )
+        }
     with closing(sqlite3.connect(world.store / "index-1.sqlite")) as backup:
         assert backup.execute("PRAGMA user_version").fetchone() == (1,)
         assert backup.execute("SELECT * FROM trees").fetchall() == rows
@@ -232,35 +244,41 @@ def test_times_in_the_future_neither_remove_nor_keep_for_ever(world: World, colu
     assert [line.split()[0] for line in world("store", "list").out.splitlines()] == ["tidy"]
 
 
-@pytest.mark.parametrize("where", ["project", "skills"])
-def test_a_store_inside_a_project_is_used_like_any_other(tmp_path: Path, where: str) -> None:
-    program = Program.below(tmp_path)
-    inside = {"project": ".spm-data", "skills": ".roundtable/skills/.data"}[where]
-    settings = dict(program.settings) | {"SPM_DATA": str(tmp_path / "project" / inside)}
-    world = world_below(tmp_path, Program(tmp_path, settings))
-    before = world.state()
+@pytest.mark.parametrize("inside", [".spm-data", ".roundtable/skills/.data"])
+def test_a_store_inside_a_project_is_refused(tmp_path: Path, inside: str) -> None:
+    own = Program.below(tmp_path)
+    program = Program(
+        tmp_path, dict(own.settings) | {"SPM_DATA": str(tmp_path / "project" / inside)}
+    )
+    write_skill(tmp_path, "tidy")
+    project = program.project(manifest='[skills]\ntidy = { path = "../tidy" }\n')
+    before = snapshot(project)
 
-    again = world("install")
-    collected = world("store", "gc", "--max-age", "0")
-    loaded = world("load", "tidy")
+    run = program("install", folder=project)
 
-    assert (again.code, collected.code, loaded.code) == (0, 0, 0), again.err + collected.err
-    assert (world.store / "index.sqlite").is_file()
-    assert world("store", "verify").code == 0
-    assert set(world.state()) >= {name for name in before if "/tmp/" not in name}
+    assert (run.code, run.out) == (3, "")
+    assert run.err == (
+        f"error: {project}/{inside}/store/v1: the store is in the way of the project"
+        f" `{project}`, one holds the other\n"
+        "hint: choose another folder for the store with `SPM_DATA`\n"
+    )
+    assert snapshot(project) == before
+    assert not (project / inside).exists()
 
 
 def test_a_skill_does_not_swallow_the_store_inside_it(tmp_path: Path) -> None:
     """Else each install would store the store, and never end."""
-    program = Program.below(tmp_path)
+    own = Program.below(tmp_path)
     skill = write_skill(tmp_path, "tidy")
-    settings = dict(program.settings) | {"SPM_DATA": str(skill / "data")}
+    program = Program(tmp_path, dict(own.settings) | {"SPM_DATA": str(skill / "data")})
     project = program.project(manifest='[skills]\ntidy = { path = "../tidy" }\n')
 
-    runs = [Program(tmp_path, settings)("install", folder=project) for _ in range(2)]
+    run = program("install", folder=project)
 
-    assert [run.code for run in runs] != [70, 70]
-    for run in runs:
-        assert run.code == 0 or "\nhint: " in run.err
-    trees = list((skill / "data").rglob("trees/*"))
-    assert not [path for tree in trees for path in tree.rglob("index.sqlite")]
+    assert (run.code, run.out) == (3, "")
+    assert run.err == (
+        f"error: {skill}/data/store/v1: the store is in the way of the skill `{skill}`,"
+        " one holds the other\n"
+        "hint: choose another folder for the store with `SPM_DATA`\n"
+    )
+    assert not (project / ".roundtable/skills/tidy").exists()

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,10 +22,12 @@ from tests.support.projects import ended, started, without_override
 from tests.support.store_world import World, world_below
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
 GROUP = 65533
 USERS = (65531, 65532)
+ROOM = 256 * 1024
+"""Bytes that the index may need to remove rows."""
 
 
 @pytest.fixture
@@ -36,10 +41,12 @@ def closed(world: World, *words: str) -> Run:
 
 
 def test_a_store_that_may_not_be_written_is_read_and_not_changed(world: World) -> None:
-    (world.project / "skills.toml").write_text(
-        '[skills]\ntidy = { path = "../tidy" }\nother = { path = "../other" }\n'
-    )
+    write_skill(world.program.root, "old")
     write_skill(world.program.root, "other")
+    assert world("add", "path:../old").code == 0
+    shutil.rmtree(world.project)  # so that there is something to collect
+    world.program.project(manifest='[skills]\ntidy = { path = "../tidy" }\n')
+    assert world("install").code == 0
     before = world.state()
     folders = [path for path in (world.store, *world.store.rglob("*")) if path.is_dir()]
     modes = {path: path.lstat().st_mode for path in folders if not path.is_symlink()}
@@ -48,7 +55,7 @@ def test_a_store_that_may_not_be_written_is_read_and_not_changed(world: World) -
     try:
         loaded = closed(world, "load", "tidy")
         verified = closed(world, "store", "verify")
-        installed = closed(world, "install")
+        installed = closed(world, "add", "path:../other")
         collected = closed(world, "store", "gc", "--max-age", "0")
     finally:
         for path, mode in modes.items():
@@ -56,13 +63,13 @@ def test_a_store_that_may_not_be_written_is_read_and_not_changed(world: World) -
 
     assert loaded.code == 0, loaded.err
     assert verified.code == 0, verified.err
-    for run in (installed, collected):
-        assert (run.code, run.out) == (5, "")
-        assert run.err.startswith(f"error: {world.store}/")
-        assert run.err.endswith(
-            ": permission denied\nhint: make it writable for you,"
-            " or choose another folder for the store with `SPM_DATA`\n"
-        )
+    hint = "make it writable for you, or choose another folder for the store with `SPM_DATA`"
+    assert [(run.code, run.out) for run in (installed, collected)] == [(5, ""), (5, "")]
+    assert installed.err.startswith(f"error: {world.store}/tmp/")
+    assert installed.err.endswith(f": permission denied\nhint: {hint}\n")
+    assert collected.err == (
+        f"error: {world.index}: attempt to write a readonly database\nhint: {hint}\n"
+    )
     assert world.state() == before
 
 
@@ -175,23 +182,31 @@ def test_a_full_disk_installs_nothing_and_gives_its_space_back(
     assert world("load", "tidy").code == 0
 
 
-def test_garbage_is_collected_on_a_disk_that_is_full(
+def test_garbage_gives_way_once_a_full_disk_has_a_little_room(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
+    """The index needs some space to say what goes; without any, that is what is said."""
     disk = disk_of("4m", request)
     world = world_on(disk, tmp_path)
     write_skill(tmp_path, "other", files={"references/long.md": "long\n" * 100_000})
     assert world("add", "path:../other").code == 0
-    assert world("remove", "other").code == 0
-    shutil.rmtree(world.project / ".roundtable")
-    assert world("install", "--force").code == 0
-    fill(disk)
-    full = free_bytes(disk)
+    shutil.rmtree(world.project)
+    world.program.project(manifest='[skills]\ntidy = { path = "../tidy" }\n')
+    assert world("install").code == 0
+    filler = fill(disk)
 
+    refused = world("store", "gc", "--max-age", "0")
+    os.truncate(filler, filler.stat().st_size - ROOM)
+    free = free_bytes(disk)
     run = world("store", "gc", "--max-age", "0")
 
+    assert (refused.code, refused.out) == (5, "")
+    assert refused.err == (
+        f"error: {world.index}: no space left on device\nhint: free some space there,"
+        " or choose another folder for the store with `SPM_DATA`\n"
+    )
     assert run.code == 0, run.err
-    assert free_bytes(disk) - full > 400_000
+    assert free_bytes(disk) - free > 400_000
     assert world("store", "verify").code == 0
     assert world("load", "tidy").code == 0
 
@@ -206,8 +221,7 @@ def test_an_export_to_a_full_disk_leaves_no_half_a_bundle(
     run = world("store", "export", "tidy", "-o", str(disk / "bundle"))
 
     assert (run.code, run.out) == (5, ""), run.err
-    assert run.err.startswith(f"error: {disk}/")
-    assert ": no space left on device\nhint: " in run.err
+    assert run.err.startswith(f"error: {disk}/bundle: no space left on device\n")
     assert [path.name for path in disk.iterdir()] == ["filler"]
 
 
@@ -227,16 +241,24 @@ def as_user(user: int) -> tuple[str, ...]:
 
 
 @pytest.fixture
-def shared(tmp_path: Path) -> tuple[World, World]:
+def open_folder() -> Iterator[Path]:
+    """A folder that every user of the machine reaches."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture
+def shared(open_folder: Path) -> tuple[World, World]:
     """Two users with a project each, and one store whose group both are in."""
     as_user(USERS[0])
-    store = tmp_path / "shared" / "v1"
+    store = open_folder / "shared" / "v1"
     store.mkdir(parents=True)
     os.chown(store, USERS[0], GROUP)
     store.chmod(0o2775)
     worlds: list[World] = []
     for user in USERS:
-        home = tmp_path / f"user-{user}"
+        home = open_folder / f"user-{user}"
         home.mkdir()
         own = Program.below(home)
         program = Program(home, dict(own.settings) | {"SPM_STORE_PATH": str(store)})
@@ -278,6 +300,13 @@ def test_two_users_share_one_store(shared: tuple[World, World]) -> None:
         "tidy",
     ]
     assert [run.code for run in loaded] == [0, 0], loaded[1].err
+    assert not [path for path in one.store.rglob("*") if is_open_to_everyone(path)]
+
+
+def is_open_to_everyone(path: Path) -> bool:
+    """Whether users outside the group may write."""
+    status = path.lstat()
+    return not stat.S_ISLNK(status.st_mode) and bool(status.st_mode & stat.S_IWOTH)
 
 
 def test_what_another_user_owns_is_never_half_removed(shared: tuple[World, World]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.support.program import Program, Run, snapshot, write_skill
@@ -12,7 +13,6 @@ from tests.support.stored import contents
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,7 @@ def world_below(root: Path, program: Program | None = None) -> World:
     program = program or Program.below(root)
     write_skill(root, "tidy", files={"references/more.md": "more\n"})
     project = program.project(manifest='[skills]\ntidy = { path = "../tidy" }\n')
-    world = World(program, project, root / "nowhere")
+    world = World(program, project, Path(program.settings["SPM_DATA"]) / "store" / "v1")
     done = world("install")
     assert done.code == 0, done.err
-    store = world("store", "path").out.strip()
-    return World(program, project, type(root)(store))
+    return world
