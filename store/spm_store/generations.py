@@ -167,15 +167,17 @@ class Generations:
             self._switch_without_links(generation)
             return
         wanted = {INDEX: _INDEX_LINK} | {name: f"{VIEW}/{name}" for name in names}
-        found = {name: target_of(f"{self.folder}/{name}") for name in wanted}
-        wrong = [name for name, target in wanted.items() if found[name] != target]
-        in_the_way = [name for name in wrong if os.path.lexists(f"{self.folder}/{name}")]
+        present = set(os.listdir(self.folder))
+        in_the_way = [
+            name
+            for name in wanted.keys() & present
+            if target_of(f"{self.folder}/{name}") != wanted[name]
+        ]
         made: list[str] = []
         try:
-            for name in wrong:
-                if name not in in_the_way:
-                    made.append(name)
-                    link_skill(wanted[name], f"{self.folder}/{name}", disk=self.disk)
+            for name in wanted.keys() - present:
+                made.append(name)
+                self.disk.symlink(wanted[name], f"{self.folder}/{name}")
             if made and self._sync:
                 self.disk.sync(self.folder)  # the links are there when the switch is
             self._go_to(generation)
