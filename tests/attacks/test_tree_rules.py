@@ -360,7 +360,7 @@ def test_the_store_itself_holds_to_the_rules(world: World, path: str, reason: st
     before = world.state()
 
     with (
-        Store.open(world.root / "data" / "spm" / "store" / "v1", durability="none") as store,
+        Store.open(world.store, durability="none") as store,
         pytest.raises(InvalidTree) as caught,
     ):
         store.add([FileEntry(path, b"x")], name="evil")

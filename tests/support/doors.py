@@ -19,6 +19,7 @@ import pytest
 from spm import SkillManager
 from spm.bundling import import_trees
 from spm.packing import NotPublishable, pack_folder
+from spm.reach import Reach
 from spm_registry.errors import RegistryRefused
 from spm_spec.errors import SpmError
 from tests.support.program import Program, write_skill
@@ -42,7 +43,7 @@ class World:
     program: Program
     project: Path
     registry: RunningRegistry
-    liar: str
+    store: Path
     served: list[bytes] = field(default_factory=list[bytes])
 
     @property
@@ -77,7 +78,7 @@ class World:
     def state(self) -> dict[str, tuple[str, bytes]]:
         """Names, modes and bytes of the store, the project, and what the registry keeps."""
         below = {
-            "store": self.root / "data" / "spm" / "store",
+            "store": self.store,
             "project": self.project,
             "registry": self.registry.data / "objects",
         }
@@ -85,6 +86,7 @@ class World:
             f"{part}/{path}": found
             for part, folder in below.items()
             for path, found in contents(folder).items()
+            if not _is_of_sqlite(path, found[1])
         }
 
     def _manager(self) -> SkillManager:
@@ -108,6 +110,11 @@ class World:
     def _client(self, attack: bytes) -> str:
         self.served.append(attack)
         return reason_of(lambda: asyncio.run(self._manager().install()))
+
+
+def _is_of_sqlite(path: str, data: bytes) -> bool:
+    """Tell what SQLite has beside an open index: locks, and a log in which nothing is."""
+    return path.endswith("index.sqlite-shm") or (path.endswith("index.sqlite-wal") and not data)
 
 
 def reason_of(action: Callable[[], object]) -> str:
@@ -136,6 +143,8 @@ def world_below(root: Path) -> Generator[World]:
     project = program.project(manifest=f"[skills]\n{GOOD}")
     write_skill(root, "good", files={"scripts/run.sh": "#!/bin/sh\n"})
     asyncio.run(SkillManager(project, environment=program.environment).install())
+    with Reach.of(program.environment).store() as opened:
+        store = opened.root
     served: list[bytes] = []
     with (
         running_registry(root) as registry,
@@ -145,7 +154,7 @@ def world_below(root: Path) -> Generator[World]:
             "[skills]\n", '[skills]\ngood = { path = "../good" }\n'
         )
         (project / "skills.toml").write_text(manifest, "utf-8")
-        yield World(program, project, registry, liar.url, served)
+        yield World(program, project, registry, store, served)
 
 
 def _answer(path: str, served: list[bytes]) -> Iterable[bytes]:
