@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from spm_store.durable import Disk, Durability
+    from spm_store.filesystems import Reach
     from spm_store.index import Index, Row
     from spm_store.layers import Layer
 
@@ -46,6 +47,7 @@ class Catalogue:
         self.now = now
         self.boot = boot
         self.mount_table = mount_table
+        self._reach: Reach | None = None
         self._index: Index | None = None
         self._layers: tuple[Layer, ...] | None = None
 
@@ -84,7 +86,11 @@ class Catalogue:
     def is_writable(self) -> bool:
         """Whether there is a store that this user may change."""
         root = os.fspath(self.root)
-        return os.access(root, os.W_OK) and reach_of(root, self.mount_table) != "unsafe"
+        if not os.access(root, os.W_OK):
+            return False
+        if self._reach is None:
+            self._reach = reach_of(root, self.mount_table)
+        return self._reach != "unsafe"
 
     def get(self, digest: Digest) -> StoredTree | None:
         """Return a tree that was stored, without hashing; None if it is not there.

@@ -106,9 +106,10 @@ class Lease:
         from threading import Lock
 
         self._root, self._disk, self._lock = root, disk, Lock()
-        self._purpose = purpose
+        self.purpose = purpose
         self._boot = boot_id() if boot is None else boot
         self._wanted: set[bytes] = set()
+        self._size: int | None = None  # of the record; None before there is one
         refuse_unsafe(root, mount_table)
         with storing(root):
             _make_store_folders(root, disk)
@@ -142,6 +143,20 @@ class Lease:
                 self._record(lines)
             self._wanted |= new
 
+    def forget(self) -> None:
+        """Want nothing any more; the lease is as good as new.
+
+        Raises:
+            StoreFailure: the record cannot be emptied; it still holds.
+
+        """
+        with self._lock:
+            if self._size:
+                with storing(self.path), gc_lock(self._root, exclusive=False):
+                    self._disk.truncate(f"{self.path}/{RECORD}", 0)
+                self._size = 0
+            self._wanted.clear()
+
     def close(self) -> None:
         """Remove what is left of the work, then let go."""
         try:
@@ -164,25 +179,23 @@ class Lease:
 
     def _record(self, lines: bytes) -> None:
         """Add whole lines to the record, or leave it as it was."""
-        path = f"{self.path}/{RECORD}"
-        size = os.lstat(path).st_size if self._wanted else 0
-        if size + len(lines) > RECORD_BYTES:
+        path, size = f"{self.path}/{RECORD}", self._size
+        data = lines if size else header_of(self._boot, self.purpose) + lines
+        if (size or 0) + len(data) > RECORD_BYTES:
             raise StoreFailure(path, f"more trees are needed than {RECORD_BYTES} bytes can name")
         try:
-            if size:
-                self._disk.append(path, lines)
+            if size is None:
+                self._disk.write_file(path, data, 0o644)
             else:
-                self._disk.write_file(path, header_of(self._boot, self._purpose) + lines, 0o644)
+                self._disk.append(path, data)
         except OSError:
-            self._undo(path, size)
+            with suppress(FileNotFoundError):
+                if size is None:
+                    self._disk.remove_file(path)
+                else:
+                    self._disk.truncate(path, size)
             raise
-
-    def _undo(self, path: str, size: int) -> None:
-        with suppress(FileNotFoundError):
-            if size:
-                self._disk.truncate(path, size)
-            else:
-                self._disk.remove_file(path)
+        self._size = (size or 0) + len(data)
 
 
 def live_leases(

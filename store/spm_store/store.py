@@ -8,7 +8,7 @@ hash. Heavy imports wait until they are needed, for the commands that must be qu
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from spm_spec.tree import FileEntry
     from spm_store.collected import Collection
     from spm_store.leases import Lease
+    from spm_store.pins import Pins
     from spm_store.reasons import Reason
     from spm_store.rebuild import Rebuilt
     from spm_store.repair import Repair
@@ -53,6 +54,8 @@ class StoreSize:
 class Store(Catalogue):
     """One store; open it with ``Store.open``. Safe to use from any thread."""
 
+    _pins: Pins | None = None
+
     @classmethod
     def open(
         cls, root: Path, *, lower: Sequence[Path] = (), durability: Durability = "batch"
@@ -71,6 +74,13 @@ class Store(Catalogue):
     def __exit__(self, *_: object) -> None:
         """Close."""
         self.close()
+
+    def close(self) -> None:
+        """Let go of the indexes and of idle leases; the next use opens them again."""
+        pins, self._pins = self._pins, None
+        if pins is not None:
+            pins.close()
+        super().close()
 
     def lease(self, purpose: str) -> Lease:
         """Return a new lease, to close after use: what it wants is not removed meanwhile.
@@ -95,9 +105,14 @@ class Store(Catalogue):
 
         Raises what ``verified`` raises.
         """
-        with self.lease(purpose) if self.is_writable() else nullcontext() as lease:
-            if lease is not None:
-                lease.want([digest])
+        if not self.is_writable():
+            yield self.verified(digest)
+            return
+        if self._pins is None or self._pins.process != os.getpid():
+            from spm_store.pins import Pins
+
+            self._pins = Pins(self.lease)
+        with self._pins.pinned(digest, purpose):
             yield self.verified(digest)
 
     def transaction(self, purpose: str = "adding trees") -> Transaction:

@@ -351,8 +351,43 @@ def test_a_pinned_tree_is_wanted_until_the_block_ends(store: Store) -> None:
         [live] = live_leases(root)
         assert (live.purpose, live.wants) == ("running greeter", frozenset([tree.digest.raw]))
 
+    assert [live.wants for live in live_leases(root)] == [frozenset()]
+    store.close()
     assert live_leases(root) == ()
     assert names(store.root / "tmp") == []
+
+
+def test_pins_at_once_are_apart_and_their_leases_are_used_again(store: Store) -> None:
+    one = store.add(GREETER, name="greeter").digest
+    two = store.add(COUNTER, name="counter").digest
+    root = str(store.root)
+
+    for _ in range(3):
+        with store.pinned(one, "first"), store.pinned(two, "second"):
+            assert {(live.purpose, live.wants) for live in live_leases(root)} == {
+                ("first", frozenset([one.raw])),
+                ("second", frozenset([two.raw])),
+            }
+    assert len(names(store.root / "tmp")) == 2
+    with store.pinned(one, "late"):
+        store.close()
+        assert frozenset([one.raw]) in {live.wants for live in live_leases(root)}
+    assert names(store.root / "tmp") == []
+
+
+def test_a_lease_that_was_forgotten_is_as_good_as_new(world: World) -> None:
+    with world.lease() as lease:
+        lease.forget()
+        lease.want([ONE, TWO])
+        lease.forget()
+        assert [live.wants for live in live_leases(world.root)] == [frozenset()]
+        lease._disk = FullDisk(100)
+        with pytest.raises(StoreFailure):
+            lease.want([ONE])
+        assert [live.wants for live in live_leases(world.root)] == [frozenset()]
+        lease._disk = Disk()
+        lease.want([ONE])
+        assert [live.wants for live in live_leases(world.root)] == [{ONE.raw}]
 
 
 def test_a_tree_is_wanted_before_it_is_looked_for(store: Store) -> None:
@@ -367,6 +402,7 @@ def test_a_tree_is_wanted_before_it_is_looked_for(store: Store) -> None:
         raise AssertionError
 
     assert asked == [(1,)]
+    watched.close()
     assert names(store.root / "tmp") == []
 
 
