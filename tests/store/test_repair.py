@@ -120,7 +120,7 @@ def symlink_for_a_file(tree: StoredTree) -> None:
 
 
 def symlink_for_a_folder(tree: StoredTree) -> None:
-    shutil.move(writable(tree.path) / "src", tree.path.parents[2] / "elsewhere")
+    move_folder(writable(tree.path) / "src", tree.path.parents[2] / "elsewhere")
     (tree.path / "src").symlink_to(tree.path.parents[2] / "elsewhere")
 
 
