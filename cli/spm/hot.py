@@ -130,24 +130,16 @@ class _Install:
 
     def _show(self) -> bool:
         """Have the store keep the set, look whether it has everything, then show it."""
-        from pathlib import Path
         from time import gmtime, strftime
 
-        from spm_store.catalogue import Catalogue
-        from spm_store.generations import Generations
-        from spm_store.roots import keep
+        from spm.first import FirstGeneration
 
+        durable = os.environ.get("SPM_DURABILITY") != "none"
+        first = FirstGeneration(self._root, self._store, durable=durable)
         # Told before it is asked: nothing is collected between the look and the link.
-        keep(
-            Catalogue(Path(self._store), durability="none"), Path(self._root), {1: self._wanted.set}
-        )
-        if not compiled.is_stored(self._wanted, self._store):
+        if not first.keep(self._wanted.set) or not compiled.is_stored(self._wanted, self._store):
             return False
         now = strftime("%Y-%m-%dT%H:%M:%SZ", gmtime())
         index = self._wanted.index.replace(compiled.PENDING, now).encode()
-        generations = Generations(self._skills, sync=False)
-        generation = generations.prepare(
-            f"{self._store}/sets/{self._wanted.set}", {**self._texts, "index.json": index}
-        )
-        generations.switch(generation, [name for name, _ in self._wanted.skills])
+        first.show(self._wanted, {**self._texts, "index.json": index})
         return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tomllib
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from spm import __version__
+from spm_store.roots import root_path
 from tests.support.program import Program, write_skill
 
 HEAVY = {"typer", "pydantic", "aiohttp", "asyncio", "rich", "sqlalchemy", "tomlkit", "yaml"}
@@ -53,6 +55,94 @@ def test_a_hot_command_imports_nothing_heavy(tmp_path: Path, words: list[str]) -
     imported = _imported(program, *words, folder=project)
 
     assert imported & HEAVY == set()
+
+
+def _project_with_one(program: Program, tmp_path: Path) -> Path:
+    write_skill(tmp_path / "skills", "one")
+    identity = ["-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for command in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "one"]):
+        subprocess.run(
+            ["git", *command], cwd=tmp_path / "skills", check=True, env=program.environment
+        )
+    project = program.project()
+    added = program("add", f"git+file://{tmp_path}/skills", folder=project)
+    assert added.code == 0, added.err
+    return project
+
+
+def _copy_of(project: Path, name: str) -> Path:
+    folder = project.with_name(name)
+    folder.mkdir()
+    for file in ("skills.toml", "skills.lock"):
+        (folder / file).write_bytes((project / file).read_bytes())
+    return folder
+
+
+def _laid_out(folder: Path) -> dict[str, object]:
+    """Links as they are said, files by their bytes but for times."""
+    skills, found = folder / ".roundtable/skills", dict[str, object]()
+    for path in sorted(skills.rglob("*")):
+        if path.is_symlink():
+            found[str(path.relative_to(skills))] = str(path.readlink())
+        elif path.is_file() and ".cache" not in path.parts:
+            text = re.sub(rb"\d+-\d+-\d+T[^\"]*", b"TIME", path.read_bytes())
+            found[str(path.relative_to(skills))] = (text, path.stat().st_mode)
+    return found
+
+
+def _root_of(program: Program, folder: Path) -> bytes:
+    return Path(root_path(str(program.root / "data/store/v1"), str(folder))).read_bytes()
+
+
+@pytest.mark.needs("git")
+def test_a_warm_install_writes_what_the_full_program_writes(tmp_path: Path) -> None:
+    program = Program.below(tmp_path)
+    project = _project_with_one(program, tmp_path)
+    full, warm = _copy_of(project, "full"), _copy_of(project, "warm")
+
+    assert program("install", "--json", folder=full).code == 0
+    imported = _imported(program, "install", folder=warm)
+
+    assert not {"spm_store", "typing", "dataclasses", "sqlite3", "json"} & imported
+    assert _laid_out(warm) == _laid_out(full)
+    assert _root_of(program, warm).replace(b"/warm\n", b"/full\n") == _root_of(program, full)
+    everything = program("install", folder=warm)
+    assert everything.err == "everything is in place (1 skill)\n"
+    assert program("status", folder=warm).code == 0
+    assert program("install", "--force", folder=warm).code == 0
+    assert _laid_out(warm) == _laid_out(full)
+
+
+@pytest.mark.needs("git")
+@pytest.mark.parametrize("harm", ["link", "root", "next", "set", "foreign link"])
+def test_a_warm_install_leaves_what_is_not_right_to_the_full_program(
+    tmp_path: Path, harm: str
+) -> None:
+    program = Program.below(tmp_path)
+    project = _project_with_one(program, tmp_path)
+    skills, store = project / ".roundtable/skills", tmp_path / "data/store/v1"
+    match harm:
+        case "link":
+            (skills / "one").unlink()
+        case "root":
+            Path(root_path(str(store), str(project))).unlink()
+        case "next":
+            (skills / ".next").symlink_to(".generations/2")
+        case "set":
+            [made] = [each for each in (store / "sets").iterdir() if (each / "one").is_symlink()]
+            made.chmod(0o755)
+            (made / "one").unlink()
+        case _:
+            (skills / "two").symlink_to(".current/skills/two")
+
+    run = program("install", folder=project)
+
+    assert run.code == 0, run.err
+    assert program("status", folder=project).code == 0
+    assert sorted(path.name for path in skills.glob("[!.]*")) == ["index.json", "one"]
+    assert not (skills / ".next").is_symlink()
+    assert _root_of(program, project)
+    assert (skills / "one/1.0.0/SKILL.md").is_file()
 
 
 def test_the_version_is_the_one_of_the_distribution() -> None:
