@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from spm_spec.digests import DIGEST_BYTES
 from spm_store.contents import needed_blobs
 from spm_store.filesystems import may_remove
-from spm_store.leases import discard
+from spm_store.leases import discard, random_name
 from spm_store.sets import SETS, is_set_name, read_set
 from spm_store.shelves import SHELVES
 
@@ -105,7 +105,7 @@ class Leftovers:
             if name not in self._blobs:
                 bytes_of_it = self.size_of_blob(name)
                 with suppress(FileNotFoundError, PermissionError):
-                    self._store.disk.remove_file(f"{self._root}/blobs/{name}")
+                    self._store.disk.move(f"{self._root}/blobs/{name}", self._in_trash())
                     count, size = count + 1, size + bytes_of_it
         return count, size
 
@@ -115,6 +115,9 @@ class Leftovers:
             return os.lstat(f"{self._root}/blobs/{name}").st_size
         except OSError:
             return 0
+
+    def _in_trash(self) -> str:
+        return f"{self._root}/trash/{random_name()}"
 
     def _learn_rows(self) -> None:
         rows = self._store.index.all_rows()
