@@ -43,13 +43,13 @@ from pathlib import Path
 from time import perf_counter
 from spm_spec.digests import Digest
 from spm_spec.tree import build_tree
-from spm_store.folder import read_folder
+from spm_store.folder import iterate_folder
 from spm_store.store import Store
 import ctypes, sqlite3, spm_store.transaction
 how, root, source, durability, expected = sys.argv[1:]
 digest = Digest.parse(expected) if expected else None
 def files():
-    yield from read_folder(Path(source))
+    yield from iterate_folder(Path(source))
 start = perf_counter()
 with Store.open(Path(root), durability=durability) as store:
     tree = store.add(files(), name="bench", expected=digest if how != "reread" else None)
