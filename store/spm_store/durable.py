@@ -47,7 +47,12 @@ class Disk:
             if stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:
                 os.fchmod(descriptor, mode)
             for chunk in chunks:
-                _write_all(descriptor, chunk, path)
+                written = os.write(descriptor, chunk)
+                while written < len(chunk):
+                    written += os.write(descriptor, memoryview(chunk)[written:])
+        except OSError as error:
+            error.filename = path
+            raise
         finally:
             os.close(descriptor)
 
@@ -152,16 +157,6 @@ class Disk:
     def remove_folder(self, path: str) -> None:
         """Remove one empty directory."""
         os.rmdir(path)
-
-
-def _write_all(descriptor: int, data: bytes, path: str) -> None:
-    written = 0
-    try:
-        while written < len(data):
-            written += os.write(descriptor, memoryview(data)[written:] if written else data)
-    except OSError as error:
-        error.filename = path
-        raise
 
 
 def barrier(

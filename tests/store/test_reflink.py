@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 ON_XFS = """
+import io
 import sys
 from pathlib import Path
 from spm_store.store import Store
@@ -30,6 +31,17 @@ with Store.open(Path(sys.argv[1]) / "v1") as store:
     assert store.verified(counter.digest) == counter
     assert store.add(GREETER, name="greeter") == greeter
     assert store.verify() == ()
+    empty = greeter.path / "src/__init__.py"
+    assert not empty.samefile(counter.path / "assets/__init__.py")
+    out = io.BytesIO()
+    store.export({greeter.digest: "1.0.0", counter.digest: None}, out.write)
+    out.seek(0)
+    with Store.open(Path(sys.argv[1]) / "other" / "v1") as other:
+        trees = other.import_bundle(out.read, origin="bundle")
+        assert {tree.digest for tree in trees} == {greeter.digest, counter.digest}
+        assert other.verify() == ()
+        files = [path for path in other.root.glob("trees/**/*") if path.is_file()]
+        assert all(path.lstat().st_nlink == 1 for path in files)
     assert store.clear() == 2
 """
 
