@@ -288,7 +288,10 @@ class Transaction:
             discard(self._root, self._disk, final)
         else:
             raise StoreFailure(final, "another process keeps putting something else here")
-        self._disk.set_mode(final, FOLDER_MODE)
+        with suppress(
+            PermissionError
+        ):  # another user of a shared store put it there, and does this
+            self._disk.set_mode(final, FOLDER_MODE)
 
     def _exchanged(self, staged: _Staged, final: str) -> bool:
         """Put the staged tree in the place of a damaged one; readers see the one or the other."""
