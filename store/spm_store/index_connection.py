@@ -122,6 +122,8 @@ class IndexConnection:
             raise self.damaged(str(error)) from error
         except sqlite3.DatabaseError as error:
             raise self.damaged(str(error)) from error
+        except UnicodeDecodeError as error:  # SQLite quotes what it cannot read
+            raise self.damaged("the index holds text that is no text") from error
 
     def _opened(self) -> sqlite3.Connection:
         import sqlite3

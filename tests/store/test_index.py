@@ -371,6 +371,19 @@ def test_directories_that_are_no_bytes_are_damage(store: Store) -> None:
         store.index.directories()
 
 
+def test_a_table_whose_description_is_no_text_is_damage(store: Store) -> None:
+    """SQLite quotes it in its complaint, which then is no text either."""
+    store.add(GREETER, name="greeter")
+    store.close()
+    path = Path(store.index.path)
+    path.write_bytes(path.read_bytes().replace(b"CREATE TABLE trees", b"CREATE \x80ABLE trees"))
+
+    with pytest.raises(IndexDamaged) as caught:
+        list(store.trees())
+
+    assert caught.value.hint == REBUILD
+
+
 @given(data=st.data())
 def test_an_index_with_any_bytes_changed_is_read_or_refused(
     data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
