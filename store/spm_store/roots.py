@@ -108,10 +108,8 @@ def forget(store: Catalogue, place: Path) -> bool:
     if not os.path.lexists(path):
         return False
     with storing(path), gc_lock(root, exclusive=False):
-        try:
+        with suppress(FileNotFoundError):
             store.disk.remove_file(path)
-        except FileNotFoundError:
-            return False
         if store.durability != "none":
             store.disk.sync(f"{root}/{ROOTS}")
     return True

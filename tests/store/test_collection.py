@@ -32,7 +32,7 @@ from spm_store.store import Store
 from tests.support.stored import COUNTER, GREETER, contents, names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
     from spm_store.collected import Collection
     from spm_store.sets import ShownSet
@@ -127,7 +127,7 @@ def test_a_tree_is_kept_until_it_is_old_enough(store: Store, clock: Clock) -> No
 
     assert report.removed == ()
     assert (report.young, report.young_until) == (1, used + 7 * DAY)
-    assert store.verified(tree.digest)
+    store.verified(tree.digest)
 
 
 def test_max_age_zero_keeps_nothing_for_its_age(store: Store) -> None:
@@ -146,7 +146,7 @@ def test_a_blob_that_another_tree_needs_stays(store: Store, clock: Clock, projec
     assert removed(report) == ["greeter"]
     assert report.freed == greeter.size - len(GREETER[3].data)
     assert store.verify() == ()
-    assert store.verified(counter.digest)
+    store.verified(counter.digest)
 
 
 def test_those_unused_longest_go_first_until_the_store_is_small_enough(
@@ -284,7 +284,7 @@ def test_a_lock_that_cannot_be_read_is_named_and_keeps_what_was_installed(
 
     assert removed(report) == ["counter"]
     assert report.out_of_reach == ((project / "skills.lock", "is a directory"),)
-    assert store.verified(greeter.digest)
+    store.verified(greeter.digest)
 
 
 def test_what_a_process_works_with_is_needed(store: Store, clock: Clock) -> None:
@@ -328,7 +328,7 @@ def test_a_tree_that_becomes_wanted_after_marking_is_saved(store: Store, clock: 
     lease.close()
 
     assert removed(report) == ["counter"]
-    assert store.verified(greeter.digest)
+    store.verified(greeter.digest)
     assert store.get(counter.digest) is None
 
 
@@ -346,7 +346,7 @@ def test_a_project_installed_after_marking_keeps_its_trees(
     report = Collector(store, Terms(), may_remove=install_now).run()
 
     assert report.removed == ()
-    assert store.verified(greeter.digest)
+    store.verified(greeter.digest)
 
 
 def test_a_tree_used_after_marking_is_saved(store: Store, clock: Clock) -> None:
@@ -391,7 +391,7 @@ def test_whoever_wants_a_tree_while_it_is_removed_waits_and_finds_it_missing(
     assert waited == [True]
     assert found == [None]
     assert removed(report) == ["greeter"]
-    assert store.verified(tree.digest)
+    store.verified(tree.digest)
 
 
 # Projects that go.
@@ -455,7 +455,7 @@ def test_a_project_that_comes_back_before_its_root_is_dropped_is_kept(
 
     assert report.gone == ()
     assert len(store.roots()) == 1
-    assert store.verified(tree.digest)
+    store.verified(tree.digest)
 
 
 def test_a_project_that_is_not_mounted_is_kept_and_named(
@@ -474,7 +474,7 @@ def test_a_project_that_is_not_mounted_is_kept_and_named(
 
     assert (report.removed, report.gone) == ((), ())
     assert report.out_of_reach == ((project, "`/elsewhere` is not mounted"),)
-    assert store.verified(tree.digest)
+    store.verified(tree.digest)
 
 
 # Doubt.
@@ -590,7 +590,7 @@ def test_a_clock_that_was_wrong_removes_nothing_that_is_needed(
 
     report = store.collect()
 
-    assert store.verified(tree.digest)
+    store.verified(tree.digest)
     assert removed(report) == ([] if days < 0 else ["counter"])
     if days < 0:  # from now on it ages by the clock there is
         clock.forward(7.1)
@@ -638,7 +638,7 @@ def test_a_dry_run_names_projects_that_are_gone_and_drops_no_root(
 
 
 @contextmanager
-def publishing(store: Store) -> Iterator[None]:
+def publishing(store: Store) -> Generator[None]:
     with gc_lock(os.fspath(store.root), exclusive=False):
         yield
 
@@ -705,7 +705,7 @@ def test_a_tree_only_another_user_can_remove_is_left_whole_and_named(
 
     assert removed(report) == ["counter"]
     assert report.others == (greeter.path,)
-    assert store.verified(greeter.digest)
+    store.verified(greeter.digest)
     assert store.get(counter.digest) is None
 
 

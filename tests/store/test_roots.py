@@ -265,7 +265,8 @@ def test_a_project_whose_parents_were_deleted_is_gone() -> None:
 
 def test_a_project_with_a_file_in_its_place_is_gone() -> None:
     assert lookout({**ABOVE, PLACE: FILE}).presence(ROOT) == ("gone", "")
-    parent = {**ABOVE, "/disk/work": FILE, PLACE: NotADirectoryError(errno.ENOTDIR, "no")}
+    refused = NotADirectoryError(errno.ENOTDIR, "no")
+    parent: dict[str, int | OSError] = {**ABOVE, "/disk/work": FILE, PLACE: refused}
     assert lookout(parent).presence(ROOT) == ("gone", "")
 
 
