@@ -114,32 +114,39 @@ class Project:
 
     @asynccontextmanager
     async def exclusively(self) -> AsyncGenerator[None]:
-        """Hold the project against every other spm that would change it.
-
-        Waits without blocking the event loop, so that Ctrl-C ends the wait and two
-        changes in one process take turns. What a killed spm left over is removed.
-        """
-        import fcntl
-        from asyncio import sleep
-
-        from spm_store.generations import Generations
-
-        self.skills_folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self.skills_folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            while True:
-                try:
-                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    await sleep(TURN_SECONDS)
+        """Hold the project against every other spm that would change it; see `held`."""
+        async with held(self.skills_folder):
             metadata = self.skills_folder / ".cache" / "registry-metadata.json"
             for path in (self.manifest_path, self.lock_path, metadata):
                 remove_leftovers(path)
-            Generations(self.skills_folder).clear()
             yield
-        finally:
-            os.close(handle)
+
+
+@asynccontextmanager
+async def held(folder: Path) -> AsyncGenerator[None]:
+    """Hold a skills folder against every other spm that would change it.
+
+    Waits without blocking the event loop, so that Ctrl-C ends the wait and two
+    changes in one process take turns. What a killed spm left over is removed.
+    """
+    import fcntl
+    from asyncio import sleep
+
+    from spm_store.generations import Generations
+
+    os.makedirs(folder, exist_ok=True)  # noqa: PTH103  # in one call, whoever waits
+    handle = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        while True:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                await sleep(TURN_SECONDS)
+        Generations(folder).clear()
+        yield
+    finally:
+        os.close(handle)
 
 
 def read_text(path: Path) -> str:
