@@ -117,6 +117,8 @@ class _Install:
 
         if not os.path.isdir(f"{self._store}/sets/{self._wanted.set}"):
             return False
+        if os.path.lexists(f"{self._root}/.profile"):  # as spm.project names it
+            return False
         os.makedirs(self._skills, exist_ok=True)
         held = os.open(f"{self._skills}/.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
