@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 TREES = 10_000  # the most trees in a bundle
 TREE_ENTRIES = 1_000_000  # the most files and directories in all its trees together
 BUNDLE_BYTES = 64 * 1024 * 1024 * 1024  # the most bytes in all its trees together
-LISTING_BYTES = 32 * 1024 * 1024  # the longest listing
+LISTING_BYTES = 16 * 1024 * 1024  # the longest listing
 _COUNT_BYTES = 4
 _SHORT_BYTES = 2
 

@@ -20,6 +20,8 @@ ZSTD_WINDOW_BYTES = 8 * 1024 * 1024  # the largest window that is read
 ZSTD_BLOCK_BYTES = 128 * 1024
 _PIECE_BYTES = 128 * 1024
 _BLOCK_HEADER_BYTES = 3
+_FREE_BLOCKS = 1024 * 1024  # a frame has so many blocks at most, and…
+_BYTES_A_BLOCK = 64  # …one more for each so many of its bytes
 _CHECKSUM_BYTES = 4
 _RUN, _COMPRESSED = 1, 2  # kinds of zstd block; 0 is raw, 3 reserved
 
@@ -31,6 +33,7 @@ class FrameInput:
         """Read the header; ``read`` gives at most as many bytes as it is asked for."""
         self._source = read
         self._last = False
+        self._blocks = 0
         self.passed = 0
         """How many bytes of the frame have been read."""
         self.header = self._exactly(5, "the zstd header ends early")
@@ -74,6 +77,9 @@ class FrameInput:
         header = self._exactly(_BLOCK_HEADER_BYTES, "the zstd data ends early")
         value = int.from_bytes(header, "little")
         self._last, kind, size = bool(value & 1), value >> 1 & 3, value >> 3
+        self._blocks += 1
+        if self._blocks > _FREE_BLOCKS + self.passed // _BYTES_A_BLOCK:
+            raise Flaw("bad-compression", "the zstd frame has too many small blocks")
         if kind > _COMPRESSED:
             raise Flaw("bad-compression", "a zstd block is of a reserved kind")
         self._waiting, self._left = header, 1 if kind == _RUN else size

@@ -219,6 +219,13 @@ def test_small_bundle_takes_neither_memory_nor_time(content: bytes, reason: str)
     assert peak < 24 * MEBIBYTE
 
 
+def test_millions_of_blocks_of_nothing_are_refused() -> None:
+    """Three bytes each, and no byte more of content: only time would pass."""
+    header = zstd_frame(CONTENT)[: 4 + 1 + 1 + 8]
+
+    assert reason_of(BUNDLE_MAGIC + header + bytes(3 * 1_200_000)) == "bad-compression"
+
+
 def test_random_damage_is_refused_or_harmless() -> None:
     source = random.Random(11)  # noqa: S311 - not a secret; the same every time
     content = TWO.content

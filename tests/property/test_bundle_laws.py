@@ -39,7 +39,7 @@ VERSIONS = (None, "1.0.0", "1.0.0-rc.1", "2.0.0")
 skills = st.lists(
     st.tuples(st.sampled_from(("a", "b-c", "hello")), st.sampled_from(VERSIONS), entries),
     min_size=1,
-    max_size=4,
+    max_size=2,
 )
 
 
