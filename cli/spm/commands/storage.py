@@ -207,7 +207,11 @@ def verify(
     if as_json:
         console.put_document(
             [
-                {"kind": damage.kind, "path": str(damage.path), "tree": str(damage.digest)}
+                {
+                    "kind": damage.kind,
+                    "path": str(damage.path),
+                    "tree": str(damage.digest) if damage.digest else None,
+                }
                 for damage in left
             ]
         )
