@@ -36,6 +36,7 @@ class Directories:
         self._limits = limits
         self._encoded = {directory_digest(each): each for each in directories}
         self._summaries: dict[Digest, Summary] = {}
+        self._children: dict[Digest, tuple[Digest, ...]] = {}
         self._sizes: dict[Digest, int] = {}
 
     @property
@@ -67,7 +68,11 @@ class Directories:
                 continue
             if digest not in nodes:
                 nodes[digest] = self._decoded(digest)
-                waiting += self._unknown(nodes[digest])
+                children = tuple(
+                    node.digest for node in nodes[digest] if node.kind is Kind.DIRECTORY
+                )
+                self._children[digest] = children
+                waiting += [child for child in children if child not in self._summaries]
             else:
                 self._summaries[digest] = self._sum(nodes.pop(digest))
                 waiting.pop()
@@ -77,16 +82,17 @@ class Directories:
         """Return the distinct directories of the tree ``root``, itself first.
 
         Raises:
-            InvalidTree: one is not a directory, or is missing.
+            InvalidTree: as ``check``.
 
         """
-        found = {root: self._get(root)}
+        self.check(root)
+        found = {root: self._encoded[root]}
         waiting = [root]
         while waiting:
-            for node in self._decoded(waiting.pop()):
-                if node.kind is Kind.DIRECTORY and node.digest not in found:
-                    found[node.digest] = self._get(node.digest)
-                    waiting.append(node.digest)
+            for digest in self._children[waiting.pop()]:
+                if digest not in found:
+                    found[digest] = self._encoded[digest]
+                    waiting.append(digest)
         return tuple(found.values())
 
     def tree(self, root: Digest) -> Tree:
@@ -116,22 +122,10 @@ class Directories:
 
     def _decoded(self, digest: Digest) -> tuple[Node, ...]:
         """Return the nodes of the directory ``digest``."""
-        return decode_directory(self._get(digest))
-
-    def _get(self, digest: Digest) -> bytes:
-        """Return the canonical bytes of the directory ``digest``."""
         encoded = self._encoded.get(digest)
         if encoded is None:
             raise InvalidTree("missing-directory", "", f"the directory {digest} is missing")
-        return encoded
-
-    def _unknown(self, nodes: Sequence[Node]) -> list[Digest]:
-        """Return the directories among the nodes that are not summed up yet."""
-        return [
-            node.digest
-            for node in nodes
-            if node.kind is Kind.DIRECTORY and node.digest not in self._summaries
-        ]
+        return decode_directory(encoded)
 
     def _sum(self, nodes: Sequence[Node]) -> Summary:
         """Add up the nodes of one directory; those below it are summed up."""
