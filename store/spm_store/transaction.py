@@ -9,39 +9,27 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Self
 
 from spm_store.appearance import looks_whole
-from spm_store.blobs import SHARED_FOLDER_MODE, Blobs, mode_of
-from spm_store.durable import remove_tree, wait_for
+from spm_store.blobs import SHARED_FOLDER_MODE, Blobs
+from spm_store.durable import remove_tree
 from spm_store.errors import DigestMismatch, StoreFailure, storing
 from spm_store.index import NewRow
-from spm_store.leases import Lease, discard, empty_trash, gc_lock, sweep
-from spm_store.staging import BATCH_FILES, Hands, Staging
-from spm_store.trees import FOLDER_MODE, StoredTree, damage_of, encode_directories
+from spm_store.leases import Lease, empty_trash, gc_lock, sweep
+from spm_store.publishing import Publication, Staged
+from spm_store.staging import Staging
+from spm_store.trees import StoredTree, damage_of, encode_directories
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from types import TracebackType
 
     from spm_spec.digests import Digest
     from spm_spec.streams import StreamedFile
     from spm_spec.tree import FileEntry, Tree
     from spm_store.catalogue import Catalogue
-
-_PUBLISH_ATTEMPTS = 16
-
-
-@dataclass(frozen=True, slots=True)
-class _Staged:
-    """A tree that waits in the lease for its place."""
-
-    tree: Tree
-    stored: StoredTree
-    folder: str
 
 
 class Transaction:
@@ -55,7 +43,7 @@ class Transaction:
         self._purpose = purpose
         self._lease: Lease | None = None
         self._blobs: Blobs | None = None
-        self._staged: dict[Digest, _Staged] = {}
+        self._staged: dict[Digest, Staged] = {}
         self._copies: dict[str, list[str]] = {}
         self._folders = 0
         self._shelves: dict[tuple[StoredTree, str], None] = {}
@@ -76,8 +64,8 @@ class Transaction:
         try:
             if kind is None:
                 with storing(self._root):
-                    if self._lease is not None and self._staged:
-                        self._commit(self._lease)
+                    if self._lease is not None and self._blobs is not None and self._staged:
+                        self._commit(self._lease, self._blobs)
                     self._shelve()
         finally:
             if self._lease is not None:
@@ -204,7 +192,7 @@ class Transaction:
         name = known.name if known is not None else name
         path = self._store.tree_path(tree.digest, name)
         stored = StoredTree(tree.digest, name, path, tree.size, len(tree.files))
-        self._staged[tree.digest] = _Staged(tree, stored, staging.folder)
+        self._staged[tree.digest] = Staged(tree, stored, staging.folder)
         for blob, files in staging.copies.items():
             self._copies.setdefault(blob, []).extend(files)
         return stored
@@ -234,95 +222,22 @@ class Transaction:
         rows = self._store.index.directories(tree.digest.raw)
         return any(looks_whole(place, encoded, tree.digest) for _, encoded in rows)
 
-    def _commit(self, lease: Lease) -> None:
-        published: list[str] = []
+    def _commit(self, lease: Lease, blobs: Blobs) -> None:
+        lease.want(self._staged)
+        publication = Publication(self._store, blobs, self._staged.values(), self._copies)
         try:
             # Nobody removes while we publish; others may publish beside us.
             with gc_lock(self._root, exclusive=False):
                 self._store.index.create(self._disk, lease.path)
-                self._publish_blobs(f"{lease.path}/spare")
-                for staged in self._staged.values():
-                    self._publish_tree(staged)
-                    published.append(os.fspath(staged.stored.path))
-                self._wait_for_the_disk()
+                publication.publish(f"{lease.path}/spare")
                 rows = [self._row(staged) for staged in self._staged.values()]
                 self._store.index.put(rows, self._disk)
         except (OSError, StoreFailure):
-            self._give_back(published)
+            publication.give_back()
             raise
         empty_trash(self._root, self._disk)
 
-    def _publish_blobs(self, spare: str) -> None:
-        # In order of names, so that what goes into one folder goes there together.
-        names = sorted(self._copies)
-        with Hands() as hands:
-            for start in range(0, len(names), 4 * BATCH_FILES):
-                some = names[start : start + 4 * BATCH_FILES]
-                hands.do(partial(self._publish_some, some, f"{spare}-{start}"))
-
-    def _publish_some(self, names: Sequence[str], spare: str) -> None:
-        assert self._blobs is not None  # noqa: S101 - there are blobs
-        for name in names:
-            mode = mode_of(executable=name.endswith("-x"))
-            for staged in self._copies[name]:
-                self._blobs.publish(staged, name, mode, spare)
-
-    def _publish_tree(self, staged: _Staged) -> None:
-        """Move the staged tree to its place, unless the same tree stands there."""
-        for directory in staged.tree.directories:
-            if directory:
-                self._disk.set_mode(f"{staged.folder}/{directory}", FOLDER_MODE)
-        final = os.fspath(staged.stored.path)
-        for _ in range(_PUBLISH_ATTEMPTS):
-            try:
-                self._disk.move(staged.folder, final)
-            except (FileExistsError, NotADirectoryError):
-                pass
-            except OSError as error:
-                if not os.path.lexists(final):
-                    raise error from None
-            else:
-                break
-            if damage_of(final, staged.tree.digest) is None or self._exchanged(staged, final):
-                break
-            discard(self._root, self._disk, final)
-        else:
-            raise StoreFailure(final, "another process keeps putting something else here")
-        with suppress(
-            PermissionError
-        ):  # another user of a shared store put it there, and does this
-            self._disk.set_mode(final, FOLDER_MODE)
-
-    def _exchanged(self, staged: _Staged, final: str) -> bool:
-        """Put the staged tree in the place of a damaged one; readers see the one or the other."""
-        with suppress(FileNotFoundError):
-            if os.path.isdir(final) and not os.path.islink(final):
-                self._disk.set_mode(final, 0o755)  # a read-only directory cannot change its parent
-            return self._disk.exchange(staged.folder, final)
-        return False
-
-    def _wait_for_the_disk(self) -> None:
-        count = sum(len(staged.tree.files) for staged in self._staged.values())
-        paths = self._written()
-        wait_for(self._disk, self._store.durability, root=self._root, count=count, paths=paths)
-
-    def _written(self) -> Iterator[str]:
-        """Yield every file and folder that this transaction relies on, files first."""
-        places = [(os.fspath(each.stored.path), each.tree) for each in self._staged.values()]
-        for final, tree in places:
-            yield from (f"{final}/{file.path}" for file in tree.files)
-        blobs = [path for name in self._copies if os.path.lexists(path := self._blob_path(name))]
-        if self._blobs is not None and self._blobs.copied:
-            yield from blobs
-        for final, tree in places:
-            yield from (f"{final}/{path}".rstrip("/") for path in tree.directories)
-        yield from sorted({blob.rpartition("/")[0] for blob in blobs})
-        yield from (f"{self._root}/trees", f"{self._root}/blobs", self._root)
-
-    def _blob_path(self, name: str) -> str:
-        return f"{self._root}/blobs/{name}"
-
-    def _row(self, staged: _Staged) -> NewRow:
+    def _row(self, staged: Staged) -> NewRow:
         stored, directories = staged.stored, encode_directories(staged.tree)
         added = int(self._store.now())
         return NewRow(stored.digest.raw, stored.name, stored.size, stored.files, added, directories)
@@ -332,17 +247,6 @@ class Transaction:
 
         for tree, version in self._shelves:
             shelve(tree.path, version, root=self._store.root, disk=self._disk)
-
-    def _give_back(self, published: list[str]) -> None:
-        """Free the space of what was published but is not valid."""
-        from spm_store.removal import remove_unlisted
-
-        with suppress(OSError, StoreFailure):
-            remove_unlisted(self._store, trees=published, blobs=list(self._copies))
-            with gc_lock(self._root, exclusive=True):
-                for folder in sorted({name[:2] for name in self._copies}):
-                    with suppress(OSError):  # what is not empty stays
-                        self._disk.remove_folder(f"{self._root}/blobs/{folder}")
 
 
 def _in_memory(files: Iterable[FileEntry | StreamedFile]) -> Sequence[FileEntry] | None:
