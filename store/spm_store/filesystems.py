@@ -153,9 +153,21 @@ class SharingDisk(Disk):
     writable for the group.
     """
 
+    def __init__(self) -> None:
+        """Prepare; the umask belongs to the whole process, so one thread changes it at a time."""
+        from threading import Lock
+
+        self._lock = Lock()
+
     def make_folder(self, path: str, mode: int = 0o777) -> None:
         """Create one directory that hands its group down."""
-        super().make_folder(path, mode)
+        with self._lock:
+            # Others of the group may use it at once, before its mode could be changed.
+            before = os.umask(stat.S_IWOTH)
+            try:
+                super().make_folder(path, _for_group(mode))
+            finally:
+                os.umask(before)
         self.set_mode(path, _for_group(mode & ~stat.S_IWOTH) | stat.S_ISGID)
 
     def write_file(self, path: str, data: bytes, mode: int) -> None:
