@@ -22,6 +22,7 @@ from spm.project import (
     PROFILE_MARKER,
     remove_leftovers,
     replace_text,
+    writing,
 )
 from spm_spec.errors import AnswerIsNo, SpmError, UserMistake
 from spm_spec.installed import Installed, InstalledSkill, render_installed
@@ -203,7 +204,8 @@ async def install_lock(
             await fetch_all(missing, project=project, reach=reach, store=store, damaged=damaged)
             present |= store.paths_of([entry.tree for entry in missing])
         now = reach.now().strftime("%Y-%m-%dT%H:%M:%SZ")
-        linked, unlinked = placing.show(lease, present, texts or texts_of(project), now)
+        with writing(target.folder):
+            linked, unlinked = placing.show(lease, present, texts or texts_of(project), now)
     store.sweep()
     return InstallReport(
         total=len(lock.entries),

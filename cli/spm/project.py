@@ -205,11 +205,11 @@ def staged_text(path: Path, text: str, disk: Disk | None = None) -> Generator[Ca
     temporary = path.with_name(f".{path.name}.{os.getpid()}.new")
 
     def put() -> None:
-        with _writing(path):
+        with writing(path):
             disk.move(os.fspath(temporary), os.fspath(path))
 
     try:
-        with _writing(path):
+        with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary.unlink(missing_ok=True)
             write_file(disk, os.fspath(temporary), text.encode(), _mode_of(path))
@@ -229,12 +229,18 @@ def _mode_of(path: Path) -> int:
 
 
 @contextmanager
-def _writing(path: Path) -> Generator[None]:
+def writing(path: Path) -> Generator[None]:
+    """Turn what the system refuses inside the block into an `EnvironmentFailure`.
+
+    It names ``path``, or what is below it that the system named.
+    """
     try:
         yield
     except OSError as error:
+        named = str(error.filename2 or error.filename or path)
+        where = named if named.startswith(f"{path}/") else path
         raise EnvironmentFailure(
-            f"{path}: {(error.strerror or '').lower()}",
+            f"{where}: {(error.strerror or str(error)).lower()}",
             hint="free some space or fix the permissions, then run the same command again",
         ) from error
 

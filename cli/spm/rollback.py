@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from spm.installation import Placing, Target
 from spm.linking import version_text
-from spm.project import LOCK_NAME, MANIFEST_NAME, staged_text
+from spm.project import LOCK_NAME, MANIFEST_NAME, staged_text, writing
 from spm_spec.errors import EnvironmentFailure, UserMistake
 from spm_store.generations import Generations
 
@@ -128,7 +128,8 @@ def roll_back(project: Project, store: Store, *, force: bool = False) -> RolledB
             ]
             for put in puts:
                 put()
-        placing.show_again(wanted, lease, trees)
+        with writing(target.folder):
+            placing.show_again(wanted, lease, trees)
     return RolledBack(wanted.number, current.number, len(lock.entries), _changes(current, lock))
 
 

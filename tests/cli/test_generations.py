@@ -229,6 +229,54 @@ def test_a_rollback_killed_anywhere_is_finished_by_the_same_command(
     assert calls > 8
 
 
+@pytest.mark.parametrize("settings", ["", COPY])
+def test_an_install_killed_anywhere_leaves_the_old_or_the_new_and_is_finished(
+    program: Program, settings: str
+) -> None:
+    """The part that needs no network: a lock whose trees are all in the store."""
+    manager = manager_of(program, f"{settings}[skills]\n")
+    waiting, mode = manager.synchronous, manager.project.manifest().link_mode
+    waiting.install(path_to("alpha"), path_to("beta"))
+    old = shown(manager)
+    shutil.copytree(manager.project.root, program.root / "before", symlinks=True)
+    waiting.uninstall("beta")
+    waiting.install(path_to("gamma"))
+    new, texts = shown(manager), texts_of(manager.project)
+    lock = manager.project.lock()
+    assert lock is not None
+    calls = 0
+    while True:
+        root = program.root / f"copy-{calls}"
+        shutil.copytree(program.root / "before", root, symlinks=True)
+        copy = SkillManager(root, environment=program.environment)
+        store = Store(store_of(program).root, durability="none", disk=DyingDisk(calls))
+        target = Target.of(copy.project)
+        try:
+            placing = Placing.of(target, lock, mode, store, force=False)
+            with store.lease("a test") as lease:
+                trees = store.paths_of([entry.tree for entry in lock.entries])
+                placing.show(lease, trees, texts, "2026-11-23T10:00:00Z")
+        except Killed:
+            pass
+        else:
+            break
+        assert shown(copy) in (old, new), calls
+        for name, text in texts.items():
+            (root / name).write_bytes(text)
+        copy.synchronous.install(offline=True)
+        assert shown(copy) == new, calls
+        assert copy.synchronous.status().is_clean
+        assert sorted(path.name for path in skills_of(copy).glob("[!.]*")) == [
+            "alpha",
+            "gamma",
+            "index.json",
+        ]
+        calls += 1
+
+    assert shown(copy) == new
+    assert calls > 15
+
+
 def test_rollback_passes_by_what_is_the_same(manager: SkillManager) -> None:
     waiting = manager.synchronous
     waiting.install(path_to("alpha"))
@@ -350,6 +398,60 @@ def test_a_project_of_an_older_spm_is_taken_over(manager: SkillManager, program:
     assert (folder / "index.json").is_symlink()
     assert (folder / "notes.md").read_text() == "mine"
     assert [each.name for each in parse_installed(project.index_path.read_text(), origin="").skills]
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_private_copies_of_an_older_spm_are_taken_over_unless_they_were_edited(
+    program: Program, *, edited: bool
+) -> None:
+    manager = manager_of(program, f"{COPY}[skills]\n")
+    waiting, folder = manager.synchronous, skills_of(manager)
+    waiting.install(path_to("alpha"), path_to("beta"))
+    index = (folder / "index.json").read_text()
+    for name in ("alpha", "beta"):
+        target = (folder / name).resolve()
+        (folder / name).unlink()
+        shutil.copytree(target, folder / name)
+    for name in (".generations", ".copies"):
+        shutil.rmtree(folder / name)
+    for name in (".current", "index.json"):
+        (folder / name).unlink()
+    (folder / "index.json").write_text(index)
+    if edited:
+        (folder / "beta/1.0.0/SKILL.md").write_text("mine")
+
+    if edited:
+        with pytest.raises(NotOurs, match="a private copy that was changed"):
+            waiting.uninstall("beta")
+        assert (folder / "beta/1.0.0/SKILL.md").read_text() == "mine"
+    report = waiting.uninstall("beta", force=edited)
+
+    assert report.unlinked == ("beta",)
+    assert sorted(path.name for path in folder.glob("[!.]*")) == ["alpha", "index.json"]
+    assert (folder / "alpha").is_symlink()
+    assert waiting.status().is_clean
+
+
+def test_status_tells_another_version_and_what_the_lock_does_not_have(
+    manager: SkillManager, program: Program
+) -> None:
+    waiting, project = manager.synchronous, manager.project
+    waiting.install(path_to("alpha"), path_to("beta"))
+    write_skill(program.root / "skills", "alpha", version="1.1.0")
+    text = project.manifest_text()
+    project.manifest_path.write_text(text.replace('beta = { path = "../skills/beta" }\n', ""))
+    waiting.lock()
+
+    status = waiting.status()
+
+    assert [(skill.name, skill.state) for skill in status.skills] == [
+        ("alpha", "another-version"),
+        ("beta", "not-in-lock"),
+    ]
+    assert list(status.lines()) == [
+        "alpha 1.1.0: another version (there is 1.0.0)",
+        "beta: not in lock",
+    ]
 
 
 @pytest.mark.parametrize("inside", ["store in project", "project in store"])
