@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING
 
 from spm.installation import (
     InstallReport,
-    Target,
     frozen_lock,
-    in_place,
     install_lock,
     refuse_nested,
     remember,
     texts_of,
 )
 from spm.locking import changes_between, is_settled, make_lock
+from spm.placing import Target, in_place
 from spm.project import LOCK_NAME, MANIFEST_NAME, Project, replace_text, staged_text
 from spm.universe import read_source
 from spm_spec.errors import UserMistake

@@ -10,8 +10,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from spm.installation import Placing, Target
 from spm.linking import version_text
+from spm.placing import Placing, Target
 from spm.project import LOCK_NAME, MANIFEST_NAME, staged_text, writing
 from spm_spec.errors import EnvironmentFailure, UserMistake
 from spm_store.generations import Generations

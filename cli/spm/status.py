@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from spm.installation import Target
 from spm.linking import Links, version_text
+from spm.placing import Target
 from spm_store.copies import Drift, copied_digest, digest_in_name, drift_of, is_changed
 from spm_store.generations import CURRENT, Generations
 from spm_store.layout import VIEW, target_of

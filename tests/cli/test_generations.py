@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from spm import SkillManager
-from spm.installation import Placing, StoreInProject, Target, shown_skills, texts_of
+from spm.installation import StoreInProject, texts_of
+from spm.placing import Placing, Target, shown_skills
 from spm.rollback import EditedSince, GenerationIncomplete, NoEarlierGeneration, roll_back
 from spm_spec.installed import parse_installed
 from spm_store.catalogue import Catalogue
