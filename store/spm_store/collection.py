@@ -121,7 +121,7 @@ class Collector:
         aged = frozenset[bytes]().union(*(root.trees for root in gone))
         if not self._terms.dry_run:
             if aged:
-                self._store.index.mark_used(sorted(aged), int(self._store.now()))
+                self._mark_used(sorted(aged))
             self._in_turns(gone, TURN, self._drop_roots)
         else:
             self._gone = [root.root.place for root in gone]
@@ -129,8 +129,11 @@ class Collector:
             self._store, self._terms, self._marks, aged=aged, may_remove=self._may_remove
         )
         if planned.write_used and not self._terms.dry_run:
-            self._store.index.mark_used(planned.write_used, int(self._store.now()))
+            self._mark_used(planned.write_used)
         return planned
+
+    def _mark_used(self, digests: Sequence[bytes]) -> None:
+        self._store.index.mark_used(digests, int(self._store.now()), self._store.disk)
 
     def _report(self, planned: Plan) -> Collection:
         return Collection(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from spm_spec.tree import FileEntry
-from spm_store.collected import Terms
+from spm_store.collected import RemovedTree, Terms
 from spm_store.collection import Collector
 from spm_store.durable import Disk
 from spm_store.errors import (
@@ -110,7 +110,7 @@ def test_a_tree_nothing_needs_goes_with_its_row_its_shelf_and_its_blobs(
 
     report = store.collect()
 
-    assert report.removed == (("greeter", tree.digest, tree.size, used),)
+    assert report.removed == (RemovedTree("greeter", tree.digest, tree.size, used),)
     assert (report.freed, report.blobs) == (tree.size, 3)
     assert (report.needed, report.young, report.stopped, report.skipped) == (0, 0, False, False)
     assert store.get(tree.digest) is None
