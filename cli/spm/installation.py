@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from spm.project import Project
     from spm.reach import Reach
     from spm_spec.digests import Digest
-    from spm_spec.lock import Lock
+    from spm_spec.lock import Lock, LockEntry
     from spm_spec.manifest import Manifest
     from spm_store.store import Store
 
@@ -118,18 +118,9 @@ async def install_lock(
             refuse_nested(project.root / entry.source.path, reach.places.store, "skill")
     store = reach.store()
     placing = Placing.of(target, lock, manifest.link_mode, store, force=force)
-    digests = [entry.tree for entry in lock.entries]
     with store.lease(f"installing into {target.place}") as lease:
-        lease.want(digests)
-        present = dict(store.paths_of(digests))
-        check_names(lock, present)
-        damaged = {e.tree for e in lock.entries if force and _is_damaged(store, e.tree, present)}
-        missing = [e for e in lock.entries if e.tree not in present or e.tree in damaged]
-        if missing:
-            from spm.fetching import fetch_all
-
-            await fetch_all(missing, project=project, reach=reach, store=store, damaged=damaged)
-            present |= store.paths_of([entry.tree for entry in missing])
+        lease.want([entry.tree for entry in lock.entries])
+        present, missing = await _brought(project, lock, reach, store, force=force)
         now = reach.now().strftime("%Y-%m-%dT%H:%M:%SZ")
         with writing(target.folder):
             linked, unlinked = placing.show(lease, present, texts or texts_of(project), now)
@@ -141,6 +132,23 @@ async def install_lock(
         downloaded=len(missing),
         reused=len(linked) - len({entry.name for entry in missing} & set(linked)),
     )
+
+
+async def _brought(
+    project: Project, lock: Lock, reach: Reach, store: Store, *, force: bool
+) -> tuple[Mapping[Digest, Path], Sequence[LockEntry]]:
+    """Where every tree stands, and the entries that had to be fetched for that."""
+    digests = [entry.tree for entry in lock.entries]
+    present = dict(store.paths_of(digests))
+    check_names(lock, present)
+    damaged = {tree for tree in digests if force and _is_damaged(store, tree, present)}
+    missing = [e for e in lock.entries if e.tree not in present or e.tree in damaged]
+    if missing:
+        from spm.fetching import fetch_all
+
+        await fetch_all(missing, project=project, reach=reach, store=store, damaged=damaged)
+        present |= store.paths_of([entry.tree for entry in missing])
+    return present, missing
 
 
 def texts_of(project: Project) -> Mapping[str, bytes]:

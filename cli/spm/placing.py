@@ -7,6 +7,7 @@ made beside the one in view, the store is told to keep it, one rename switches t
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -139,6 +140,16 @@ class Placing:
         self, lease: Lease, present: Mapping[Digest, Path], texts: Mapping[str, bytes], now: str
     ) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Bring the lock into view; the names that were not right, and those that went."""
+        try:
+            return self._show(lease, present, texts, now)
+        except BaseException:
+            with suppress(OSError):  # what cannot be removed now is removed by the next change
+                self.generations.clear()
+            raise
+
+    def _show(
+        self, lease: Lease, present: Mapping[Digest, Path], texts: Mapping[str, bytes], now: str
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
         wrong, gone = self.links.wrong_names(), self.links.gone_names()
         digest, path = self.kept_set(lease)
         skills: str | Mapping[str, str] = path
