@@ -22,7 +22,8 @@ from spm_spec.package_compression import (
 )
 from spm_spec.package_members import Flaw, Member, expanded_limit
 from spm_spec.package_tar import read_tar, write_tar
-from spm_spec.package_zip import EMPTY_MAGIC, LOCAL_MAGIC, Extent, read_zip, write_zip
+from spm_spec.package_zip import LOCAL_MAGIC, read_zip, write_zip
+from spm_spec.package_zip_directory import EMPTY_MAGIC, Extent
 from spm_spec.tree import DEFAULT_LIMITS, FileEntry, InvalidTree, Limits, check_files
 from spm_spec.tree_names import folded, shown
 from spm_spec.zstd_frame import ZSTD_MAGIC
