@@ -51,7 +51,7 @@ class Marks:
     def __init__(self, store: Catalogue, lookout: Lookout | None = None) -> None:
         """Know the store; nothing is read yet."""
         self._root = os.fspath(store.root)
-        self._now = store.now
+        self._now, self._boot, self._mount_table = store.now, store.boot, store.mount_table
         self._lookout = lookout or Lookout()
         self._seen: dict[str, tuple[int, ...]] = {}
         self._wants: frozenset[bytes] = frozenset()
@@ -79,7 +79,9 @@ class Marks:
             SetDamaged: nor those of one of its generations.
 
         """
-        leases = live_leases(self._root, now=self._now)
+        leases = live_leases(
+            self._root, boot=self._boot, mount_table=self._mount_table, now=self._now
+        )
         self._wants = frozenset[bytes]().union(*(lease.wants for lease in leases))
         self.look_at_roots()
 

@@ -176,9 +176,9 @@ def _leases(store: Catalogue) -> tuple[LiveLease, ...]:
         return ()
     try:
         with gc_lock(root, exclusive=True):
-            return live_leases(root, now=store.now)
+            return _live(store)
     except PermissionError:
-        return live_leases(root, now=store.now)
+        return _live(store)
 
 
 def _age(store: Catalogue, digest: Digest, max_age: float) -> list[Reason]:
@@ -189,3 +189,8 @@ def _age(store: Catalogue, digest: Digest, max_age: float) -> list[Reason]:
         for row in rows
         if now - min(row.used, now) < max_age
     ]
+
+
+def _live(store: Catalogue) -> tuple[LiveLease, ...]:
+    root = os.fspath(store.root)
+    return live_leases(root, boot=store.boot, mount_table=store.mount_table, now=store.now)
