@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from spm.linking import Links, listed_skills, version_text
 from spm.project import LOCK_NAME, PROFILE_MARKER
 from spm_spec.installed import Installed, InstalledSkill, render_installed
-from spm_store.generations import INDEX, Generations
+from spm_store.generations import INDEX, KEPT, Generations
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from spm_store.roots import RootKind
     from spm_store.sets import Shown
     from spm_store.store import Store
+
+
+_MOST_KEPT = 2 * KEPT
+"""Generations that the store is told of; a root holds so many, with room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,8 +214,9 @@ class Placing:
 
     def keep(self, *generations: Generation) -> None:
         """Tell the store what the generations of the folder show."""
-        every = {*self.generations.all(), *generations}
-        sets = {each.number: each.set for each in every if each.set}
+        # Those beyond are pruned as soon as an install is not interrupted before that.
+        every = {*self.generations.all()[-_MOST_KEPT:], *generations, self.generations.current()}
+        sets = {each.number: each.set for each in every if each is not None and each.set}
         self.store.keep(self.target.place, sets, kind=self.target.kind)
 
     def _index(self, now: str) -> bytes:

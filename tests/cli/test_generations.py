@@ -107,6 +107,37 @@ def test_the_store_keeps_every_generation(manager: SkillManager, program: Progra
     assert generation(manager) == "2"
 
 
+def test_a_folder_with_more_generations_than_are_kept_is_installed_and_pruned(
+    manager: SkillManager, program: Program
+) -> None:
+    """As many as interrupted installs could leave; the store's file has room for 64."""
+    waiting, folder = manager.synchronous, skills_of(manager)
+    waiting.install(path_to("alpha"))
+    for number in range(2, 80):
+        shutil.copytree(folder / ".generations/1", folder / f".generations/{number}", symlinks=True)
+
+    waiting.install(path_to("beta"))
+
+    [root] = store_of(program).roots()
+    assert generation(manager) == "80"
+    assert sorted(root.generations) == list(range(71, 81))
+    assert len(list((folder / ".generations").iterdir())) == 10
+
+
+def test_a_running_tool_keeps_its_tree(manager: SkillManager, program: Program) -> None:
+    waiting = manager.synchronous
+    waiting.install(path_to("alpha"))
+    loaded = waiting.load("alpha")
+
+    with loaded.store.pinned(loaded.tree, "running alpha"):
+        reasons = [str(reason) for reason in store_of(program).why(loaded.tree)]
+    after = [str(reason) for reason in store_of(program).why(loaded.tree)]
+
+    assert any("running alpha" in reason for reason in reasons)
+    assert not any("running alpha" in reason for reason in after)
+    assert after
+
+
 def test_a_link_that_a_person_removed_comes_back_without_a_new_generation(
     manager: SkillManager,
 ) -> None:
