@@ -58,7 +58,7 @@ print(perf_counter() - start, tree.digest)
 
 
 def main() -> None:
-    """Measure the six contenders, then the tree that is there already."""
+    """Measure the contenders, then the tree that is there already."""
     making = parser(__doc__ or "", runs=5)
     making.add_argument("--files", type=int, default=2000)
     making.add_argument("--megabytes", type=float, default=20)
@@ -100,7 +100,6 @@ class _Contest:
     def contenders(self) -> dict[str, Callable[[int], float]]:
         found: dict[str, Callable[[int], float]] = {
             "batch": partial(self._ours, "batch"),
-            "strict": partial(self._ours, "strict"),
             "none": partial(self._ours, "none"),
             "cp": self._cp,
             "cp + sync -f": self._cp_and_sync,
@@ -163,7 +162,6 @@ def _first_time(what: str, taken: dict[str, list[float]]) -> list[Figure]:
         _against(f"add {what}, batch", batch, "nix-store --add + sync -f", nix, "≤ 1"),
         _against(f"git add over add {what}, batch", git, "spm, batch", batch, "≥ 2.5"),
         _against(f"add {what}, none", none, "cp", taken["cp"], "≤ 1.3"),
-        _against(f"add {what}, strict", taken["strict"], "cp + sync -f", taken["cp + sync -f"], ""),
     ]
 
 

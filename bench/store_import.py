@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 EXPORT = """
 import os, sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 from spm_spec.tree import FileEntry
 from spm_store.store import Store
 root, target, megabytes = sys.argv[1:]
@@ -37,7 +37,7 @@ print(len(digests))
 
 IMPORT = """
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 from spm_store.store import Store
 root, source = sys.argv[1:]
 with Store.open(Path(root)) as store, open(source, "rb") as file:

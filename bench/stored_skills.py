@@ -18,7 +18,6 @@ from spm_spec.lock import Lock, LockEntry, render_lock
 from spm_spec.sources import RegistrySource
 from spm_spec.tree import FileEntry
 from spm_spec.versions import Version
-from spm_store.shelves import shelve
 from spm_store.store import Store
 
 if TYPE_CHECKING:
@@ -61,15 +60,10 @@ def fill(root: Path, count: int, *, files: int = 2, size: int = 500) -> list[Dig
     with Store.open(root, durability="none") as store:
         while batch := list(islice(numbers, _BATCH)):
             with store.transaction() as transaction:
-                trees = [
-                    transaction.add(
-                        skill_files(number, files=files, size=size), name=name_of(number)
-                    )
-                    for number in batch
-                ]
-            for tree in trees:
-                shelve(tree.path, VERSION)
-            made += [tree.digest for tree in trees]
+                for number in batch:
+                    entries = skill_files(number, files=files, size=size)
+                    tree = transaction.add(entries, name=name_of(number), version=VERSION)
+                    made.append(tree.digest)
     return made
 
 
