@@ -153,6 +153,8 @@ class Transport:
         raise RegistryLied(request.url, f"redirects more than {REDIRECT_LIMIT} times")
 
     async def _once(self, request: Request, url: str) -> Answer:
+        from io import BytesIO
+
         import aiohttp
         from yarl import URL
 
@@ -166,7 +168,8 @@ class Transport:
                 request.method,
                 URL(url, encoded=True),
                 headers=headers,
-                data=request.body,
+                # As a stream, so that large archives do not hold up the event loop.
+                data=BytesIO(request.body) if request.body is not None else None,
                 allow_redirects=False,
             ) as response:
                 body = await _read(response, url, request.limit)
