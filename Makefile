@@ -6,7 +6,7 @@ UV := .tools/bin/uv
 ENTER = UV_PYTHON="$${UV_PYTHON:-$$(readlink -f .tools/bin/python)}" $(UV) run --frozen
 RUN = @$(ENTER) --all-extras
 
-.PHONY: help demo test lint types layers check coverage bench clean
+.PHONY: help demo test lint types layers check coverage torture fuzz bench clean
 
 help:
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' Makefile
@@ -41,6 +41,15 @@ coverage: $(UV)  ## the test suite with branch coverage, of the programs it star
 	-$(RUN) pytest -n auto  # tests of imports and of other users fail while they are traced
 	$(RUN) coverage combine --quiet
 	$(RUN) coverage report
+
+MINUTES ?= 1
+torture: $(UV)  ## many processes on one store, killed at random, for MINUTES=1
+	$(RUN) python -m tests.torture --minutes $(MINUTES)
+
+fuzz: $(UV)  ## hostile bytes for every decoder, for MINUTES=1 each
+	@for target in package directory bundle; do \
+	  $(ENTER) --all-extras --group fuzz python -m tests.fuzz $$target --seconds $$((60 * $(MINUTES))) || exit 1; \
+	done
 
 bench: $(UV)  ## every benchmark, each beside its peer or physical limit
 	@for file in $$(grep -l __main__ bench/*.py); do echo "== $$file"; $(ENTER) --all-extras python $$file || exit 1; done
