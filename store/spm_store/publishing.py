@@ -17,7 +17,7 @@ from spm_store.durable import wait_for
 from spm_store.errors import StoreFailure
 from spm_store.leases import discard, gc_lock
 from spm_store.staging import BATCH_FILES, Hands
-from spm_store.trees import FOLDER_MODE, StoredTree, damage_of
+from spm_store.trees import FOLDER_MODE, StoredTree, damage_of, make_read_only
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -109,7 +109,11 @@ class Publication:
                     raise error from None
             else:
                 break
-            if damage_of(final, staged.tree.digest) is None or self._exchanged(staged, final):
+            if damage_of(final, staged.tree.digest) is None:
+                with suppress(PermissionError):
+                    make_read_only(self._disk, final)  # a power cut may have lost its modes
+                break
+            if self._exchanged(staged, final):
                 break
             discard(self._root, self._disk, final)
         else:
