@@ -16,7 +16,8 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.store.crash_world import SCENARIOS, World, wrong_after
+from tests.store.crash_invariants import wrong_after
+from tests.store.crash_world import SCENARIOS, World
 from tests.store.dying_disk import DyingDisk, points_of
 
 if TYPE_CHECKING:
@@ -68,7 +69,8 @@ def try_point(world: World, scenario: Scenario, log: Path, point: Point, before:
 
 def run(folder: Path, name: str, part: int, parts: int) -> None:
     """Try each ``parts``-th point; none if ``parts`` is 0."""
-    scenario, world, log = SCENARIOS[name], World(folder / "world"), folder / "log"
+    scenario, log = SCENARIOS[name], folder / "log"
+    world = World(folder / "world", scenario.durability)
     scenario.prepare(world)
     before = world.state()
     whole = count(world, scenario, log)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import traceback
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from spm_spec.tree import FileEntry, build_tree
 from spm_store.durable import Disk, remove_tree
-from spm_store.errors import TreeDamaged, TreeMissing
 from spm_store.store import Store
 from tests.store.disk_model import State
 from tests.support.installed import (
@@ -19,9 +17,6 @@ from tests.support.installed import (
     install,
     roll_back,
     skill,
-    view_of,
-    wrong_in_texts,
-    wrong_in_view,
 )
 from tests.support.stored import COUNTER, GREETER
 
@@ -89,6 +84,10 @@ class Scenario:
     """The command without which nothing can be read."""
     views: tuple[View, ...] = (None,)
     """What the project may show at any moment."""
+    added: tuple[str, ...] = ("greeter", "counter")
+    """What is added afterwards, to see that adding works."""
+    durability: Durability = "none"
+    """With which it is killed; a kill asks nothing of the disk."""
     again: Callable[[World], None] = lambda _: None
     """The next command, beyond adding everything; the project then shows the last view."""
 
@@ -248,12 +247,18 @@ def _digests(skills: Sequence[Skill]) -> frozenset[Digest]:
 
 _GREETER = frozenset({DIGESTS["greeter"]})
 SCENARIOS: dict[str, Scenario] = {
-    "add-first": Scenario(lambda world, disk: add(world, "counter", disk=disk), nothing),
+    "add-first": Scenario(
+        lambda world, disk: add(world, "counter", disk=disk), nothing, durability="strict"
+    ),
     "add-one": Scenario(
         lambda world, disk: add(world, "counter", disk=disk), with_greeter, kept=_GREETER
     ),
     "add-several": Scenario(
-        lambda world, disk: add(world, "counter", "large", disk=disk), with_greeter, kept=_GREETER
+        lambda world, disk: add(world, "counter", "large", disk=disk),
+        with_greeter,
+        kept=_GREETER,
+        added=tuple(ALL),
+        durability="batch",
     ),
     "remove": Scenario(_remove, with_greeter),
     "clear": Scenario(_clear, with_greeter),
@@ -317,85 +322,3 @@ SCENARIOS: dict[str, Scenario] = {
         lambda world, disk: add(world, "counter", disk=disk), with_format_1, kept=_GREETER
     ),
 }
-
-
-def wrong_after(world: World, scenario: Scenario, *, power_cut: bool = False) -> list[str]:
-    """Return what is not as promised after an interruption; then nothing is left of it.
-
-    A power cut may leave a blob that no row needs not whole, until it is collected.
-    """
-    wrong: list[str] = []
-    trusted = world.durability != "none"
-    try:
-        if scenario.first:
-            scenario.first(world)
-        wrong += _wrong_in_project(world, scenario) if trusted or not power_cut else []
-        with world.store() as store:
-            wrong += _called_valid(store, scenario, trusted=trusted or not power_cut)
-            if not power_cut and not scenario.damaged:
-                wrong += [f"damage before repair: {one}" for one in store.verify()]
-        add(world, *ALL)
-        with world.store() as store:
-            for digest in DIGESTS.values():
-                store.verified(digest)
-        if not trusted and power_cut:
-            _repair(world)
-        scenario.again(world)
-        with world.store() as store:
-            wrong += _left_over(world, store)
-            wrong += [f"damage after repair: {one}" for one in store.verify()]
-        if scenario.views[-1] is not None:
-            wrong += wrong_in_view(world.root, world.project) + wrong_in_texts(world.project)
-            wrong += _other_view(world, scenario.views[-1:])
-    except Exception as error:  # noqa: BLE001 - whatever the next command says is a finding
-        last = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{last.filename.rpartition('/')[2]}:{last.lineno}"
-        wrong.append(f"the next command failed: {type(error).__name__} in {where}: {error}")
-    return wrong
-
-
-def _repair(world: World) -> None:
-    """Do what helps a store that never waited for the disk: repair it, and add all again."""
-    with world.store() as store:
-        store.repair(store.verify())
-        with store.transaction() as transaction:
-            for one in (*OLD, *NEW):
-                transaction.add(one.files, name=one.name)
-
-
-def _wrong_in_project(world: World, scenario: Scenario) -> list[str]:
-    return wrong_in_view(world.root, world.project) + _other_view(world, scenario.views)
-
-
-def _other_view(world: World, views: Sequence[View]) -> list[str]:
-    view = view_of(world.project)
-    return [] if view in views else [f"the project shows {view}"]
-
-
-def _called_valid(store: Store, scenario: Scenario, *, trusted: bool) -> list[str]:
-    """Return which rows speak of trees that are not whole, and which rows are lost."""
-    wrong: list[str] = []
-    for tree in store.trees(present=False):
-        try:
-            store.verified(tree.digest)
-        except (TreeDamaged, TreeMissing) as error:
-            if trusted and tree.digest not in scenario.damaged:
-                wrong.append(f"called valid: {tree.name}: {error}")
-    lost = scenario.kept - {tree.digest for tree in store.trees()}
-    return wrong + [f"a tree that was valid is lost: {digest}" for digest in lost]
-
-
-def _left_over(world: World, store: Store) -> list[str]:
-    """Return what is there that no one needs, after the commands that clear up."""
-    store.collect(max_age=0)
-    wrong = [f"left over: {path.name}" for path in store.leftovers()]
-    shown = {name for root in store.roots() for name in root.generations.values()}
-    sets = {path.name for path in (world.root / "sets").glob("*")}
-    wrong += [f"a set nobody shows: {name}" for name in sorted(sets - shown)]
-    needed = {os.fspath(path.name) for path in (world.root / "trees").iterdir()}
-    shelves = {path.name for path in (world.root / "shelves").glob("*")}
-    wrong += [f"a shelf without a tree: {name}" for name in sorted(shelves - needed)]
-    wrong += [f"unfinished: {path.name}" for path in (world.root / "roots").glob(".*")]
-    for folder in ("tmp", "trash"):
-        wrong += [f"in {folder}: {path.name}" for path in (world.root / folder).iterdir()]
-    return wrong

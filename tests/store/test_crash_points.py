@@ -22,7 +22,27 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ROOT = Path(__file__).parents[2]
-AT_LEAST = {"add-first": 45, "add-one": 35, "add-several": 180, "remove": 35, "clear": 45}
+AT_LEAST = {
+    "add-first": 60,
+    "add-one": 45,
+    "add-several": 190,
+    "add-shelved": 220,
+    "clear": 35,
+    "collect": 110,
+    "import": 230,
+    "install-first": 180,
+    "install-update": 280,
+    "migrate": 50,
+    "rebuild": 8,
+    "rebuild-damaged": 15,
+    "rebuild-missing": 10,
+    "remove": 30,
+    "repair": 60,
+    "replace": 60,
+    "rollback": 18,
+}
+ONLY_AFTER_A_REFUSAL = {"truncate"}
+"""What is called only to take back what the system did not do to the end."""
 PARTS = 2
 # A kill asks nothing of the disk, so the hundreds of stores need not wait for one.
 IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
@@ -52,7 +72,7 @@ def test_a_kill_before_inside_or_after_any_change_of_the_disk_loses_nothing(
     _, *points = answers_of([name, str(part), str(PARTS)])
 
     assert [point for point in points if point["wrong"]] == []
-    assert len(points) >= AT_LEAST[name] // PARTS
+    assert len(points) >= (AT_LEAST[name] - PARTS) // PARTS
 
 
 def test_every_change_of_the_disk_goes_through_the_seam() -> None:
@@ -65,14 +85,14 @@ def test_the_scenarios_are_killed_at_every_call_the_disk_has() -> None:
     """A new method of the disk needs a scenario that calls it."""
     called = {call for run in whole_runs().values() for call in run["calls"]}
 
-    assert set(DISK_CALLS) - called - untried() == set()
+    assert set(DISK_CALLS) - called - untried() - ONLY_AFTER_A_REFUSAL == set()
 
 
-def test_there_are_more_than_three_hundred_points_to_be_killed_at() -> None:
+def test_there_are_many_more_than_three_hundred_points_to_be_killed_at() -> None:
     points = {name: len(points_of(run["calls"])) for name, run in whole_runs().items()}
 
-    assert points == points | {name: max(points[name], AT_LEAST[name]) for name in AT_LEAST}
-    assert sum(points.values()) > 300
+    assert [name for name, least in AT_LEAST.items() if points[name] < least] == []
+    assert sum(points.values()) > 1500
 
 
 def untried() -> set[str]:
