@@ -213,10 +213,11 @@ class Placing:
         return shown.digest, os.fspath(shown.path)
 
     def keep(self, *generations: Generation) -> None:
-        """Tell the store what the generations of the folder show."""
+        """Tell the store what the generations of the folder show, as far as it has their sets."""
         # Those beyond are pruned as soon as an install is not interrupted before that.
         every = {*self.generations.all()[-_MOST_KEPT:], *generations, self.generations.current()}
-        sets = {each.number: each.set for each in every if each is not None and each.set}
+        shown = {each.number: each.set for each in every if each is not None and each.set}
+        sets = {number: name for number, name in shown.items() if self.store.has_set(name)}
         self.store.keep(self.target.place, sets, kind=self.target.kind)
 
     def _index(self, now: str) -> bytes:

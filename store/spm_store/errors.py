@@ -107,7 +107,7 @@ class SetDamaged(StoreFailure):
     def __init__(self, path: str | Path, reason: str, *, project: str | Path) -> None:
         """Name the set, what is wrong with it and the project that shows it."""
         super().__init__(
-            path, reason, hint=f"`spm install` in `{project}` makes it again, or drops it"
+            path, reason, hint=f"`spm install --force` in `{project}` makes it again, or drops it"
         )
         self.project = str(project)
 

@@ -233,6 +233,16 @@ class Store(Catalogue):
 
         return show(self, shown, lease)
 
+    def has_set(self, name: str) -> bool:
+        """Whether the set with this digest is here, with a listing that it is named for."""
+        from spm_store.sets import read_set
+
+        try:
+            read_set(os.fspath(self.root), name)
+        except (OSError, ValueError):
+            return False
+        return True
+
     def keep(
         self, place: Path, generations: Mapping[int, str], *, kind: RootKind = "project"
     ) -> None:

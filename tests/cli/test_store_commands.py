@@ -157,6 +157,43 @@ def test_a_deleted_project_is_noticed_and_keeps_nothing(program: Program, projec
     assert program("store", "info", "--json").document["projects"] == 0
 
 
+def test_a_store_that_was_lost_is_filled_again_and_collected_as_before(
+    program: Program, project: Path
+) -> None:
+    write_skill(program.root, "beta")
+    assert program("add", "path:../beta", folder=project).code == 0
+    shutil.rmtree(program.root / "data")
+
+    installed = program("install", folder=project)
+    collected = program("store", "gc", "--max-age", "0", "--json")
+
+    assert installed.err == "installed 2 skills (2 downloaded, 0 from the store)\n"
+    assert (collected.code, collected.document["needed"]) == (0, 2)
+
+
+def test_a_set_that_was_lost_stops_collections_until_its_project_is_installed_again(
+    program: Program, project: Path
+) -> None:
+    sets = program.root / "data" / "store" / "v1" / "sets"
+    [lost] = sets.iterdir()
+    lost.chmod(0o755)
+    shutil.rmtree(lost)
+
+    refused = program("store", "gc", "--max-age", "0")
+    again = program("install", "--force", folder=project)
+    collected = program("store", "gc", "--max-age", "0")
+
+    assert (refused.code, refused.err.splitlines()) == (
+        5,
+        [
+            f"error: {lost}: the set cannot be read: no such file or directory",
+            f"hint: `spm install --force` in `{project}` makes it again, or drops it",
+        ],
+    )
+    assert again.code == collected.code == 0
+    assert (project / ".roundtable/skills/alpha/1.0.0/SKILL.md").is_file()
+
+
 def test_why_names_the_project_that_keeps_a_tree(program: Program, project: Path) -> None:
     digest = digest_of(program, "alpha")
 

@@ -551,7 +551,7 @@ def test_a_damaged_set_names_the_project_that_shows_it(store: Store, project: Pa
         store.collect()
 
     assert refused.value.path == os.fspath(made.path)
-    assert refused.value.hint == f"`spm install` in `{project}` makes it again, or drops it"
+    assert refused.value.hint == f"`spm install --force` in `{project}` makes it again, or drops it"
 
 
 def test_a_lease_that_cannot_be_read_stops_everything(store: Store, clock: Clock) -> None:
