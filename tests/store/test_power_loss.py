@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from spm_store.durable import Durability
     from tests.store.recorded_disk import Recording
 
-STATES = {"batch": 60, "strict": 25, "none": 25}
+STATES = {"batch": 40, "strict": 15, "none": 15}
 """How many of the states a power cut may leave are tried of each scenario."""
 IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
