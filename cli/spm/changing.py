@@ -34,7 +34,12 @@ class Steps:
     """One change of one project, step by step; the caller holds the project's lock."""
 
     def __init__(self, project: Project, reach: Reach, *, force: bool) -> None:
-        """Change ``project`` within ``reach``; ``force`` replaces what is in the way."""
+        """Change ``project`` within ``reach``; ``force`` replaces what is in the way.
+
+        Raises:
+            StoreInProject: the project and the store contain each other.
+        """
+        refuse_nested(project.root, reach)
         self._project, self._reach, self._force = project, reach, force
 
     async def with_requirement(self, text: str, requirement: Requirement) -> str:
@@ -104,10 +109,9 @@ class Steps:
         """Install ``lock``, unless it was ``settled`` before and everything is in place."""
         project, reach = self._project, self._reach
         target, mode = Target.of(project), manifest.link_mode
-        if settled and not self._force:
-            refuse_nested(project.root, reach.places.store)
-            if in_place(target, lock, mode, reach.places.store, texts[LOCK_NAME]):
-                return InstallReport(len(lock.entries), (), (), 0, 0)
+        store, text = reach.places.store, texts[LOCK_NAME]
+        if settled and not self._force and in_place(target, lock, mode, store, text):
+            return InstallReport(len(lock.entries), (), (), 0, 0)
         report = await install_lock(project, manifest, lock, reach, force=self._force, texts=texts)
         if not report.downloaded:
             return report

@@ -112,10 +112,10 @@ async def install_lock(
         StoreInProject: one holds the other.
     """
     target = target or Target.of(project)
-    refuse_nested(project.root, reach.places.store)
+    refuse_nested(project.root, reach)
     for entry in lock.entries:
         if isinstance(entry.source, PathSource):
-            refuse_nested(project.root / entry.source.path, reach.places.store, "skill")
+            refuse_nested(project.root / entry.source.path, reach, "skill")
     store = reach.store()
     placing = Placing.of(target, lock, manifest.link_mode, store, force=force)
     with store.lease(f"installing into {target.place}") as lease:
@@ -157,14 +157,19 @@ def texts_of(project: Project) -> Mapping[str, bytes]:
     return {name: path.read_bytes() for name, path in paths.items() if path.exists()}
 
 
-def refuse_nested(root: Path, store: Path, what: str = "project") -> None:
+def refuse_nested(root: Path, reach: Reach, what: str = "project") -> None:
     """Refuse a store inside the project, or a skill's folder, and either inside the store.
+
+    A home folder may be a project: the store's own place in it was nobody's mistake.
 
     Raises:
         StoreInProject: it is so.
     """
+    store = reach.places.store
     one, other = os.path.realpath(root), os.path.realpath(store)
-    if f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/"):
+    chosen = not {"SPM_DATA", "SPM_STORE_PATH"}.isdisjoint(reach.environment)
+    inside = f"{other}/".startswith(f"{one}/") and (chosen or what != "project")
+    if inside or f"{one}/".startswith(f"{other}/"):
         raise StoreInProject(store, Path(one), what)
 
 

@@ -506,6 +506,23 @@ def test_a_store_and_a_project_in_one_another_are_refused(program: Program, insi
     )
     assert caught.value.hint == "choose another folder for the store with `SPM_DATA`"
     assert snapshot(root) == before
+    assert not (root / ".roundtable").exists()
+
+
+def test_a_home_folder_may_be_a_project_though_the_store_has_its_own_place_there(
+    program: Program,
+) -> None:
+    manager_of(program)
+    home = (program.root / "project").rename(program.root / "home")
+    unset = ("SPM_DATA", "SPM_CACHE")
+    settings = {key: text for key, text in program.environment.items() if key not in unset}
+    settings["XDG_DATA_HOME"], settings["XDG_CACHE_HOME"] = str(home / "data"), str(home / "cache")
+    waiting = SkillManager(home, environment=settings).synchronous
+
+    report = waiting.install(path_to("alpha"))
+
+    assert report.linked == ("alpha",)
+    assert (home / "data/spm/store/v1/index.sqlite").is_file()
 
 
 def place(manager: SkillManager, program: Program, disk: LinklessDisk, *, force: bool) -> None:
