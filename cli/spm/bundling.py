@@ -5,9 +5,9 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from spm.linking import version_text
 from spm.project import read_text
 from spm.reach import Reach
+from spm.shown import version_text
 from spm_spec.errors import EnvironmentFailure, UserMistake
 
 if TYPE_CHECKING:

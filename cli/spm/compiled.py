@@ -6,9 +6,10 @@ before. So an install that worked writes what it found out into the cache, under
 BLAKE3 digest of both texts. A run that finds its two texts there and every tree
 still in the store has nothing left to decide.
 
-The form (UTF-8, one a line): the digest of the set in the store; the number of skills;
-for each its name and version, with a tab between; then the text of the project's index,
-with `PENDING` where times go. It is a cache: damaged or missing, the full program answers.
+The form (UTF-8, one a line): the BLAKE3 digest of what follows; the digest of the set in
+the store; the number of skills; for each its name and version, with a tab between; then
+the text of the project's index, with `PENDING` where times go. It is a cache and never
+synced: damaged or missing, the lock is read again.
 
 Rules of this file: nothing is imported that a bare interpreter has not loaded, but
 for BLAKE3; paths are text; anything out of the ordinary is `None`.
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 PENDING = "0000-00-00T00:00:00Z"
 """Stands for a time until the index is written."""
 _TIME_KEYS = ('"installedAt": "', '"lastSyncTime": "')
-_CONTEXT = "skills-package-manager 2026-11 compiled lock v2"
+_CONTEXT = "skills-package-manager 2026-11 compiled lock v3"
 _SET_DIGITS, _ROOT_DIGITS = 64, 32
 _MAX_BYTES = 32 * 1024 * 1024
 
@@ -81,10 +82,12 @@ def root_key(place: str) -> str:
 
 
 def read(path: str) -> CompiledLock | None:
-    """The compiled lock in a file, or ``None`` when there is none that is whole."""
+    """The compiled lock in a file, or ``None`` when there is none that is whole; see `write`."""
     try:
-        text = read_bytes(path).decode()
-        digest, count, rest = text.split("\n", 2)
+        seal, _, data = read_bytes(path).partition(b"\n")
+        if seal != _seal_of(data):
+            return None
+        digest, count, rest = data.decode().split("\n", 2)
         *lines, index = rest.split("\n", int(count))
         skills: list[tuple[str, str]] = []
         for line in lines:
@@ -94,6 +97,32 @@ def read(path: str) -> CompiledLock | None:
         return None
     whole = index.endswith("}\n") and len(digest) == _SET_DIGITS
     return CompiledLock(digest, skills, index) if whole else None
+
+
+def write(path: str, compiled: CompiledLock) -> None:
+    """Put a compiled lock at ``path``, whole; a cache, so what the system refuses is no failure."""
+    folder, _, name = path.rpartition("/")
+    new = f"{folder}/.{name}.{os.getpid()}.new"
+    data = compiled.text().encode()
+    try:
+        os.makedirs(folder, exist_ok=True)
+        descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        try:
+            view = memoryview(_seal_of(data) + b"\n" + data)
+            while view:
+                view = view[os.write(descriptor, view) :]
+        finally:
+            os.close(descriptor)
+        os.rename(new, path)
+    except OSError:
+        return
+
+
+def _seal_of(data: bytes) -> bytes:
+    """What tells a whole form from one that a power cut damaged."""
+    from blake3 import blake3
+
+    return blake3(data).hexdigest().encode()
 
 
 def same_index(found: str, wanted: str) -> bool:

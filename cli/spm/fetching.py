@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from spm.console import Progress
-from spm.linking import version_text
 from spm.matching import check_same_skill, registries_of
+from spm.shown import version_text
 from spm.universe import read_source
 from spm_spec.package import read_package
 from spm_spec.skill import read_skill

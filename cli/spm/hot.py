@@ -14,6 +14,10 @@ import sys
 from spm import compiled
 from spm.folders import cache_folder, store_folder
 
+TYPE_CHECKING = False  # type checkers know the name; see spm/__init__.py
+if TYPE_CHECKING:
+    from spm.first import FirstGeneration
+
 _QUIET_OPTIONS = frozenset({"--frozen", "--offline"})
 
 
@@ -49,13 +53,17 @@ def _install() -> int | None:
     try:
         manifest = compiled.read_bytes(f"{root}/skills.toml")
         lock = compiled.read_bytes(f"{root}/skills.lock")
-        name = compiled.key_of(manifest, lock)
-        found = compiled.read(f"{cache_folder(os.environ)}/locks/{name}")
-        if found is None:
-            return None
-        return _Install(found, root, store_folder(os.environ), manifest, lock).answer()
+        known = f"{cache_folder(os.environ)}/locks/{compiled.key_of(manifest, lock)}"
+        install = _Install(known, root, store_folder(os.environ), manifest, lock)
+        total = install.install_first() if install.first else install.in_place()
     except Exception:  # noqa: BLE001  # whatever it is, the full program says it properly
         return None
+    if total is None:
+        return None
+    count = f"{total} skill{'' if total == 1 else 's'}"
+    done = f"installed {count} (0 downloaded, {total} from the store)"
+    sys.stderr.write(f"{done if install.first else f'everything is in place ({count})'}\n")
+    return 0
 
 
 def _project_root() -> str | None:
@@ -70,78 +78,96 @@ def _project_root() -> str | None:
 
 
 class _Install:
-    """One install of a lock that was installed before, perhaps into another project."""
+    """One install that has nothing to resolve, to fetch, or to take from anyone."""
 
-    def __init__(
-        self, wanted: compiled.CompiledLock, root: str, store: str, manifest: bytes, lock: bytes
-    ) -> None:
-        self._wanted, self._root, self._store = wanted, root, store
+    def __init__(self, known: str, root: str, store: str, manifest: bytes, lock: bytes) -> None:
+        """Know the texts of the project at ``root``, and where their compiled form would be."""
+        self._known, self._root, self._store = known, root, store
         self._texts = {"skills.toml": manifest, "skills.lock": lock}
         self._skills = f"{root}/.roundtable/skills"
+        self._wanted = compiled.read(known)
+        self.first = not os.path.lexists(f"{self._skills}/.current")
 
-    def answer(self) -> int | None:
-        """Say that everything is in place, or put it there, or leave it to the full program."""
-        total = len(self._wanted.skills)
-        count = f"{total} skill{'' if total == 1 else 's'}"
-        if not os.path.lexists(f"{self._skills}/.current"):
-            done = self._install_first()
-            said = f"installed {count} (0 downloaded, {total} from the store)\n"
-        else:
-            done, said = self._is_in_place(), f"everything is in place ({count})\n"
-        if not done:
+    def in_place(self) -> int | None:
+        """How many skills are in place, if that is all of them and nothing is left to do."""
+        wanted = self._wanted
+        if wanted is None:
             return None
-        sys.stderr.write(said)
-        return 0
-
-    def _is_in_place(self) -> bool:
-        number = compiled.is_shown(self._wanted, self._skills, self._store)
-        if number is None or not compiled.is_stored(self._wanted, self._store):
-            return False
-        if not self._is_kept(number):
-            return False
+        number = compiled.is_shown(wanted, self._skills, self._store)
+        if number is None or not compiled.is_stored(wanted, self._store):
+            return None
+        if not self._is_kept(number, wanted.set):
+            return None
         generation = f"{self._skills}/.generations/{number}"
         if compiled.read_bytes(f"{generation}/skills.lock") != self._texts["skills.lock"]:
-            return False
+            return None
         index = compiled.read_bytes(f"{generation}/index.json").decode()
-        return compiled.same_index(index, self._wanted.index)
+        return len(wanted.skills) if compiled.same_index(index, wanted.index) else None
 
-    def _is_kept(self, number: int) -> bool:
+    def _is_kept(self, number: int, digest: str) -> bool:
         """Whether the store knows that this project shows this generation."""
         key = compiled.root_key(os.path.realpath(self._root))
         root = compiled.read_bytes(f"{self._store}/roots/{key}")
-        return f"\ngeneration {number} {self._wanted.set}\n".encode() in root
+        return f"\ngeneration {number} {digest}\n".encode() in root
 
-    def _install_first(self) -> bool:
-        """Make the first generation of a project, as `spm.installation` would."""
+    def install_first(self) -> int | None:
+        """Make the first generation of a project, as `spm.installation` would; how many skills."""
         import fcntl
 
-        if not os.path.isdir(f"{self._store}/sets/{self._wanted.set}"):
-            return False
-        if os.path.lexists(f"{self._root}/.profile"):  # as spm.project names it
-            return False
+        wanted = self._wanted
+        if wanted is not None and not os.path.isdir(f"{self._store}/sets/{wanted.set}"):
+            return None
+        if os.path.lexists(f"{self._root}/.profile") or self._is_nested():  # see spm.project
+            return None
         os.makedirs(self._skills, exist_ok=True)
         held = os.open(f"{self._skills}/.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(held, fcntl.LOCK_EX)
             # Only `.lock` and `.cache` may be there: nothing to clear, nothing of a person's.
             if not {".lock", ".cache"}.issuperset(os.listdir(self._skills)):
-                return False
-            return self._show()
+                return None
+            return self._show_unseen() if wanted is None else self._show_seen(wanted)
         finally:
             os.close(held)
 
-    def _show(self) -> bool:
+    def _show_seen(self, wanted: compiled.CompiledLock) -> int | None:
         """Have the store keep the set, look whether it has everything, then show it."""
-        from time import gmtime, strftime
+        first = self._generation()
+        # Told before it is asked: nothing is collected between the look and the link.
+        if not first.keep(wanted.set) or not compiled.is_stored(wanted, self._store):
+            return None
+        self._show(first, wanted)
+        return len(wanted.skills)
 
+    def _show_unseen(self) -> int | None:
+        """Have the store make the set, then show it, and remember the lock."""
+        from spm.unseen import UnseenLock
+
+        lock = UnseenLock.read(self._texts["skills.toml"], self._texts["skills.lock"])
+        if lock is None:
+            return None
+        first = self._generation()
+        with lock.shown(self._root) as wanted:
+            if wanted is None or not first.keep(wanted.set):
+                return None
+            self._show(first, wanted)
+        compiled.write(self._known, wanted)
+        return len(wanted.skills)
+
+    def _is_nested(self) -> bool:
+        """Whether the store and the project contain each other."""
+        one, other = os.path.realpath(self._root), os.path.realpath(self._store)
+        return f"{one}/".startswith(f"{other}/") or f"{other}/".startswith(f"{one}/")
+
+    def _generation(self) -> FirstGeneration:
         from spm.first import FirstGeneration
 
         durable = os.environ.get("SPM_DURABILITY") != "none"
-        first = FirstGeneration(self._root, self._store, durable=durable)
-        # Told before it is asked: nothing is collected between the look and the link.
-        if not first.keep(self._wanted.set) or not compiled.is_stored(self._wanted, self._store):
-            return False
+        return FirstGeneration(self._root, self._store, durable=durable)
+
+    def _show(self, first: FirstGeneration, wanted: compiled.CompiledLock) -> None:
+        from time import gmtime, strftime
+
         now = strftime("%Y-%m-%dT%H:%M:%SZ", gmtime())
-        index = self._wanted.index.replace(compiled.PENDING, now).encode()
-        first.show(self._wanted, {**self._texts, "index.json": index})
-        return True
+        index = wanted.index.replace(compiled.PENDING, now).encode()
+        first.show(wanted, {**self._texts, "index.json": index})

@@ -14,18 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spm.linking import version_text
 from spm.matching import check_names
-from spm.placing import Placing, Target, index_entries, set_of
+from spm.placing import Placing, Target
 from spm.project import (
     LOCK_NAME,
     MANIFEST_NAME,
     remove_leftovers,
-    replace_text,
     writing,
 )
+from spm.shown import compiled_form
 from spm_spec.errors import AnswerIsNo, SpmError, UserMistake
-from spm_spec.installed import Installed, render_installed
 from spm_spec.sources import PathSource
 
 if TYPE_CHECKING:
@@ -178,20 +176,18 @@ def remember(project: Project, manifest: Manifest, lock: Lock, reach: Reach) -> 
 
     Not for folders, which may change under the same lock, nor for private copies.
     """
-    from spm.compiled import PENDING, CompiledLock, key_of
+    from spm.compiled import key_of, read, write
 
     if manifest.link_mode != "symlink" or reach.registry is not None:
         return
     if any(isinstance(entry.source, PathSource) for entry in lock.entries):
         return
-    links = [(str(entry.name), version_text(entry)) for entry in lock.entries]
-    index = render_installed(Installed(index_entries(lock, {}, PENDING), PENDING))
     with suppress(OSError, SpmError):
         texts = project.manifest_path.read_bytes(), project.lock_path.read_bytes()
         path = reach.places.compiled / key_of(*texts)
-        if not path.exists():
+        if read(os.fspath(path)) is None:
             remove_leftovers(path)
-            replace_text(path, CompiledLock(set_of(lock), links, index).text())
+            write(os.fspath(path), compiled_form(lock))
 
 
 def _is_damaged(store: Store, tree: Digest, present: Mapping[Digest, Path]) -> bool:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
+from spm.shown import version_text
 from spm_spec.installed import DamagedIndex, InstalledSkill
 from spm_store.copies import copied_digest, is_changed
 from spm_store.generations import COPIES, INDEX
@@ -29,11 +30,6 @@ if TYPE_CHECKING:
 from spm_store.generations import Generation, Generations
 
 Way: TypeAlias = Literal["linked", "copied", "plain"]
-
-
-def version_text(entry: LockEntry) -> str:
-    """The version folder of a lock entry."""
-    return str(entry.version) if entry.version is not None else "0.0.0"
 
 
 def listed_skills(folder: Path) -> tuple[InstalledSkill, ...]:
@@ -184,8 +180,7 @@ class Links:
 
     def lay_lacking(self, trees: Mapping[Digest, Path]) -> None:
         """Make the private copies that are not there; a changed one stays as it is."""
-        for entry in self.lacking():
-            self._copy(trees[entry.tree], self._copy_of(entry))
+        self._copy({self._copy_of(entry): trees[entry.tree] for entry in self.lacking()})
 
     def is_shown(self, generation: Generation, set_digest: str, set_path: str) -> bool:
         """Whether ``generation`` shows the lock in this way already."""
@@ -248,10 +243,14 @@ class Links:
     def lay_copies(self, trees: Mapping[Digest, Path]) -> Mapping[str, str]:
         """Make the private copies; a changed one that is in view stays without ``force``."""
         in_view = set(self._copies_in_view().values())
-        for entry in self.lock.entries:
-            place = self._copy_of(entry)
-            if self.force or place not in in_view or not place.is_dir():
-                self._copy(trees[entry.tree], place)
+        places = {self._copy_of(entry): trees[entry.tree] for entry in self.lock.entries}
+        self._copy(
+            {
+                place: tree
+                for place, tree in places.items()
+                if self.force or place not in in_view or not place.is_dir()
+            }
+        )
         return self.copies()
 
     def copies(self) -> Mapping[str, str]:
@@ -266,18 +265,25 @@ class Links:
             unlink_skill(place, force=self.force, disk=self.disk)
             with suppress(OSError):  # another version, or something of the user's, is in there
                 self.disk.remove_folder(os.fspath(place.parent))
+        wanted: dict[Path, Path] = {}
         for entry in self.lock.entries:
             place = self.place(entry)
             if self.force and _is_no_folder(place.parent):
                 self.disk.remove_file(os.fspath(place.parent))
             if self.force or not _is_copy(place, entry):
-                self._copy(trees[entry.tree], place)
+                wanted[place] = trees[entry.tree]
+        self._copy(wanted)
 
-    def _copy(self, tree: Path, place: Path) -> None:
-        from spm_store.layout import copy_skill
+    def _copy(self, trees: Mapping[Path, Path]) -> None:
+        from spm_store.layout import copy_skills
 
-        clone = self.mode == "reflink"
-        copy_skill(tree, place, force=self.force, clone=clone, disk=self.disk)
+        copy_skills(
+            {os.fspath(place): os.fspath(tree) for place, tree in trees.items()},
+            force=self.force,
+            clone=self.mode == "reflink",
+            sync=self.generations.sync,
+            disk=self.disk,
+        )
 
     def remove_old_strays(self) -> None:
         """Remove what an older spm put there and the lock does not want."""

@@ -93,7 +93,7 @@ def locked_skills(project: Project) -> dict[str, LockedSkill]:
     Raises:
         UserMistake: there is no lock to read.
     """
-    from spm.linking import version_text
+    from spm.shown import version_text
 
     lock = project.lock()
     if lock is None:

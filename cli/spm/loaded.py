@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from spm.linking import version_text
 from spm.listing import NotInstalled
 from spm.matching import check_same_skill
+from spm.shown import version_text
 from spm_spec.errors import HostileDataError, SpmError, UserMistake
 from spm_spec.names import SkillName
 from spm_spec.policy import NOTHING

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from spm.linking import version_text
+from spm.shown import version_text
 from spm_spec.errors import HostileDataError
 from spm_spec.ranges import VersionRange
 from spm_spec.sources import RegistrySource

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from spm.linking import Links, listed_skills, version_text
+from spm.linking import Links, listed_skills
 from spm.project import LOCK_NAME, PROFILE_MARKER
-from spm_spec.installed import Installed, InstalledSkill, render_installed
+from spm.shown import index_entries, set_of, shown_skills, version_text
+from spm_spec.installed import Installed, render_installed
 from spm_store.generations import INDEX, KEPT, Generations
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from spm_store.generations import Generation
     from spm_store.leases import Lease
     from spm_store.roots import RootKind
-    from spm_store.sets import Shown
     from spm_store.store import Store
 
 
@@ -49,20 +49,6 @@ class Target:
         """The skills folder of a project, or of a profile."""
         kind: RootKind = "profile" if (project.root / PROFILE_MARKER).exists() else "project"
         return Target(project.skills_folder, project.root, kind)
-
-
-def shown_skills(lock: Lock) -> list[Shown]:
-    """What a generation of ``lock`` shows."""
-    from spm_store.sets import Shown
-
-    return [Shown(str(e.name), version_text(e), e.tree) for e in lock.entries]
-
-
-def set_of(lock: Lock) -> str:
-    """The digest of the set that shows ``lock``."""
-    from spm_store.sets import listing_of, set_digest
-
-    return set_digest(listing_of(shown_skills(lock)))
 
 
 def in_place(target: Target, lock: Lock, mode: LinkMode, store: Path, lock_text: bytes) -> bool:
@@ -226,22 +212,3 @@ class Placing:
             for skill in listed_skills(self.target.folder)
         }
         return render_installed(Installed(index_entries(self.lock, before, now), now)).encode()
-
-
-def index_entries(
-    lock: Lock, before: Mapping[tuple[str, str, str], str], now: str
-) -> tuple[InstalledSkill, ...]:
-    """The index entries of ``lock``; what was installed ``before`` keeps its time."""
-    skills: list[InstalledSkill] = []
-    for entry in lock.entries:
-        key = (entry.name, version_text(entry), str(entry.tree))
-        skills.append(
-            InstalledSkill(
-                name=entry.name,
-                version=key[1],
-                installed_at=before.get(key, now),
-                source=entry.source.text,
-                checksum=key[2],
-            )
-        )
-    return tuple(skills)

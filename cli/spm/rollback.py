@@ -10,9 +10,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from spm.linking import version_text
 from spm.placing import Placing, Target
 from spm.project import LOCK_NAME, MANIFEST_NAME, staged_text, writing
+from spm.shown import version_text
 from spm_spec.errors import EnvironmentFailure, UserMistake
 from spm_store.generations import Generations
 
@@ -128,6 +128,9 @@ def roll_back(project: Project, store: Store, *, force: bool = False) -> RolledB
             ]
             for put in puts:
                 put()
+            if puts and generations.sync:  # the texts are there when the switch is
+                with writing(project.root):
+                    store.disk.sync(str(project.root))
         with writing(target.folder):
             placing.show_again(wanted, lease, trees)
     return RolledBack(wanted.number, current.number, len(lock.entries), _changes(current, lock))

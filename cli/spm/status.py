@@ -6,8 +6,9 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from spm.linking import Links, version_text
+from spm.linking import Links
 from spm.placing import Target
+from spm.shown import version_text
 from spm_store.copies import Drift, copied_digest, digest_in_name, drift_of, is_changed
 from spm_store.generations import CURRENT, Generations
 from spm_store.layout import VIEW, target_of

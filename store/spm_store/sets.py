@@ -93,10 +93,16 @@ def read_set(root: str, name: str) -> tuple[Shown, ...]:
     return tuple(_shown(line) for line in listing.decode().splitlines())
 
 
-def show(store: Catalogue, shown: Sequence[Shown], lease: Lease) -> ShownSet:
+def show(
+    store: Catalogue,
+    shown: Sequence[Shown],
+    lease: Lease,
+    places: Mapping[Digest, str] | None = None,
+) -> ShownSet:
     """Return the set that shows ``shown``, made or repaired if need be.
 
-    ``lease`` keeps the set and its trees until a root names it.
+    ``lease`` keeps the set and its trees until a root names it. ``places`` is what
+    ``places_of`` said of the trees, if it was asked after this lease wanted them.
 
     Raises:
         TreeMissing: a tree is not in the store.
@@ -107,14 +113,17 @@ def show(store: Catalogue, shown: Sequence[Shown], lease: Lease) -> ShownSet:
     name = set_digest(listing)
     digests = {skill.tree for skill in shown}
     lease.want([*digests, Digest(bytes.fromhex(name))])
-    paths = store.paths_of(digests)
+    places = store.places_of(digests) if places is None else places
     for skill in shown:
-        if skill.tree not in paths:
+        if skill.tree not in places:
             raise TreeMissing(skill.tree, store.root)
     place = f"{root}/{SETS}/{name}"
     with storing(place):
-        _shelve(store, shown, paths)
-        links = {skill.name: f"../../{SHELVES}/{paths[skill.tree].name}" for skill in shown}
+        _shelve(store, shown, places)
+        links = {
+            skill.name: f"../../{SHELVES}/{places[skill.tree].rpartition('/')[2]}"
+            for skill in shown
+        }
         if not _is_right(place, links, listing):
             staged = f"{lease.path}/{random_name()}"
             _build(store, staged, links, listing)
@@ -128,15 +137,15 @@ def discard_set(store: Catalogue, name: str) -> None:
     discard(os.fspath(store.root), store.disk, f"{os.fspath(store.root)}/{SETS}/{name}")
 
 
-def _shelve(store: Catalogue, shown: Sequence[Shown], paths: Mapping[Digest, Path]) -> None:
+def _shelve(store: Catalogue, shown: Sequence[Shown], places: Mapping[Digest, str]) -> None:
     """Make the shelves that are not there, and wait until a power cut leaves them."""
     root, made = os.fspath(store.root), list[str]()
     for skill in shown:
-        tree = paths[skill.tree]
-        place = f"{root}/{SHELVES}/{tree.name}"
-        if link_of(f"{place}/{skill.version}") != target_of(tree, root):
-            shelve(tree, skill.version, root=store.root, disk=store.disk)
-            made.append(place)
+        tree = places[skill.tree]
+        shelf = f"{root}/{SHELVES}/{tree.rpartition('/')[2]}"
+        if link_of(f"{shelf}/{skill.version}") != target_of(tree, root):
+            shelve(Path(tree), skill.version, root=store.root, disk=store.disk)
+            made.append(shelf)
     if made:
         above = (f"{root}/{SHELVES}", root)
         barrier(store.disk, store.durability, root=root, files=made, folders=above)

@@ -48,18 +48,17 @@ def shelve(tree: Path, version: str, *, root: Path | None = None, disk: Disk = _
     """
     shelf = shelf_path(tree, root)
     top = os.fspath(shelf.parent.parent)
-    place, target = f"{os.fspath(shelf)}/{version}", target_of(tree, top)
+    place, target = f"{os.fspath(shelf)}/{version}", target_of(os.fspath(tree), top)
     with storing(place):
         if link_of(place) != target:
             _put(disk, place, target, f"{top}/trash")
     return shelf
 
 
-def target_of(tree: Path, root: str) -> str:
-    """Return what a shelf in the store at ``root`` says to show ``tree``."""
-    if os.fspath(tree.parent.parent) == root:
-        return f"../../trees/{tree.name}"
-    return os.fspath(tree)
+def target_of(tree: str, root: str) -> str:
+    """Return what a shelf in the store at ``root`` says to show the tree at ``tree``."""
+    above, _, name = tree.rpartition("/")
+    return f"../../trees/{name}" if above == f"{root}/trees" else tree
 
 
 def link_of(place: str) -> str | None:

@@ -227,11 +227,16 @@ class Store(Catalogue):
             now=self.now,
         )
 
-    def show(self, shown: Sequence[Shown], lease: Lease) -> ShownSet:
+    def show(
+        self,
+        shown: Sequence[Shown],
+        lease: Lease,
+        places: Mapping[Digest, str] | None = None,
+    ) -> ShownSet:
         """Return the set that shows ``shown``, for a project to link; see ``sets.show``."""
         from spm_store.sets import show
 
-        return show(self, shown, lease)
+        return show(self, shown, lease, places)
 
     def has_set(self, name: str) -> bool:
         """Whether the set with this digest is here, with a listing that it is named for."""

@@ -10,8 +10,9 @@ import pytest
 
 from spm import SkillManager
 from spm.installation import StoreInProject, texts_of
-from spm.placing import Placing, Target, shown_skills
+from spm.placing import Placing, Target
 from spm.rollback import EditedSince, GenerationIncomplete, NoEarlierGeneration, roll_back
+from spm.shown import shown_skills
 from spm_spec.installed import parse_installed
 from spm_store.catalogue import Catalogue
 from spm_store.errors import NotOurs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -25,14 +26,19 @@ sys.exit(code)
 
 
 def _imported(program: Program, *words: str, folder: Path) -> set[str]:
+    return _imported_by(program, *words, folder=folder, code=0)
+
+
+def _imported_by(program: Program, *words: str, folder: Path, code: int | None = None) -> set[str]:
     done = subprocess.run(
         [sys.executable, "-I", "-c", _MODULES, *words],
         cwd=folder,
         env=program.environment,
         capture_output=True,
         text=True,
-        check=True,
+        check=False,
     )
+    assert code is None or done.returncode == code, done.stderr
     return set(done.stderr.rsplit("\n", 1)[-1].split())
 
 
@@ -111,6 +117,80 @@ def test_a_warm_install_writes_what_the_full_program_writes(tmp_path: Path) -> N
     assert program("status", folder=warm).code == 0
     assert program("install", "--force", folder=warm).code == 0
     assert _laid_out(warm) == _laid_out(full)
+
+
+def _forget_shown(program: Program) -> None:
+    """Leave the store its trees, but no set and no compiled lock, as if only added."""
+    shutil.rmtree(program.root / "cache/locks")
+    for folder in (program.root / "data/store/v1/sets").iterdir():
+        folder.chmod(0o755)
+        shutil.rmtree(folder)
+
+
+@pytest.mark.needs("git")
+def test_a_lock_never_shown_is_installed_without_the_full_program(tmp_path: Path) -> None:
+    program = Program.below(tmp_path)
+    project = _project_with_one(program, tmp_path)
+    full, unseen, warm = (_copy_of(project, name) for name in ("full", "unseen", "warm"))
+    assert program("install", "--json", folder=full).code == 0
+    _forget_shown(program)
+
+    imported = _imported(program, "install", folder=unseen)
+
+    assert imported & HEAVY == set()
+    assert _laid_out(unseen) == _laid_out(full)
+    assert _root_of(program, unseen).replace(b"/unseen\n", b"/full\n") == _root_of(program, full)
+    assert program("store", "verify", folder=unseen).code == 0
+    assert list((program.root / "data/store/v1/tmp").iterdir()) == []
+    assert not {"spm_store", "typing"} & _imported(program, "install", folder=warm)
+    assert _laid_out(warm) == _laid_out(full)
+
+
+@pytest.mark.needs("git")
+@pytest.mark.parametrize("unusual", ["manifest", "copy", "no tree", "damaged lock"])
+def test_a_lock_never_shown_that_asks_for_more_is_the_full_programs(
+    tmp_path: Path, unusual: str
+) -> None:
+    program = Program.below(tmp_path)
+    project = _project_with_one(program, tmp_path)
+    other = _copy_of(project, "other")
+    manifest, lock = other / "skills.toml", other / "skills.lock"
+    _forget_shown(program)
+    match unusual:
+        case "manifest":
+            manifest.write_text(manifest.read_text() + '[hosts]\npython = "3.12.0"\n')
+        case "copy":
+            manifest.write_text(manifest.read_text() + '[settings]\nlink-mode = "copy"\n')
+        case "no tree":
+            tree = tomllib.loads(lock.read_text())["skill"][0]["tree"].removeprefix("blake3:")
+            folder = program.root / f"data/store/v1/trees/{tree}-one"
+            folder.chmod(0o755)
+            folder.rename(tmp_path / "gone")
+        case _:
+            lock.write_text(lock.read_text().replace('name = "one"', 'name = "two"'))
+
+    imported = _imported_by(program, "install", "--frozen", folder=other)
+
+    assert "typer" in imported
+
+
+@pytest.mark.needs("git")
+def test_a_compiled_lock_that_a_power_cut_damaged_is_made_again(tmp_path: Path) -> None:
+    program = Program.below(tmp_path)
+    project = _project_with_one(program, tmp_path)
+    (known,) = (program.root / "cache/locks").iterdir()
+    whole = known.read_bytes()
+    known.write_bytes(whole[:-200] + bytes(200))
+    other, third = _copy_of(project, "other"), _copy_of(project, "third")
+
+    assert (
+        program("install", folder=other).err
+        == "installed 1 skill (0 downloaded, 1 from the store)\n"
+    )
+
+    assert known.read_bytes() == whole
+    assert "spm_store" not in _imported(program, "install", folder=third)
+    assert _laid_out(other) == _laid_out(project)
 
 
 @pytest.mark.needs("git")
