@@ -52,15 +52,15 @@ class _Marker:
     """None where the modes of the files say it themselves."""
 
 
-def write_copy(disk: Disk, source: str, target: str, digest: str, *, clone: bool = False) -> None:
-    """Copy the stored tree at ``source`` to the new folder ``target``.
+def write_copy(disk: Disk, source: str, target: str, digest: str, *, clone: bool = False) -> int:
+    """Copy the stored tree at ``source`` to the new folder ``target``; return how many files.
 
     With ``clone``, files share extents with the store's (reflink) where the file
     system can; a file that cannot is copied.
     """
     from spm_store.trees import walk_tree
 
-    executables, has_modes = list[str](), True
+    executables, has_modes, files = list[str](), True, 1
     _make_folder(disk, target)
     for found in walk_tree(source):
         place = f"{target}/{found.path}"
@@ -75,9 +75,11 @@ def write_copy(disk: Disk, source: str, target: str, digest: str, *, clone: bool
         if not clone:
             has_modes = _written(disk, found.place, place, mode) and has_modes
         executables += [found.path] * executable
+        files += 1
     lines = [DIGEST_PREFIX + digest, *([] if has_modes else [_NO_MODES, *executables])]
     # Last, so that a copy with a marker is whole.
     write_file(disk, f"{target}/{COPY_MARKER}", "\n".join([*lines, ""]).encode(), _FILE_MODE)
+    return files
 
 
 def _make_folder(disk: Disk, place: str) -> None:

@@ -80,7 +80,7 @@ class Generations:
         """Know the skills folder; without ``sync`` nothing waits for the disk."""
         self.folder = os.fspath(folder)
         self.disk = disk or Disk()
-        self._sync = sync
+        self.sync = sync
 
     def current(self) -> Generation | None:
         """Return the generation in view; None before the first."""
@@ -144,8 +144,11 @@ class Generations:
             documents = {**documents, _SET: f"{set_digest}\n".encode()}
         for name, data in documents.items():
             write_file(self.disk, f"{path}/{name}", data, _DOCUMENT_MODE)
-        if self._sync:
-            for place in (*(f"{path}/{name}" for name in documents), path, os.path.dirname(path)):
+        if self.sync:
+            folders = [path, os.path.dirname(path)]
+            if os.path.isdir(f"{path}/skills") and not os.path.islink(f"{path}/skills"):
+                folders.insert(0, f"{path}/skills")
+            for place in (*(f"{path}/{name}" for name in documents), *folders):
                 self.disk.sync(place)
         return self._generation(number)
 
@@ -178,7 +181,7 @@ class Generations:
             for name in wanted.keys() - present:
                 made.append(name)
                 self.disk.symlink(wanted[name], f"{self.folder}/{name}")
-            if made and self._sync:
+            if made and self.sync:
                 self.disk.sync(self.folder)  # the links are there when the switch is
             self._go_to(generation)
         except BaseException:
@@ -229,7 +232,12 @@ class Generations:
             remove_tree(self.disk, f"{self.folder}/{FOLDER}/{unfinished}")
         for name in (NEXT, _BACK):
             remove_tree(self.disk, f"{self.folder}/{name}")
-        for folder in (FOLDER, "", *(f"{COPIES}/{name}" for name in self._copies())):
+        for folder in (
+            FOLDER,
+            "",
+            *(f"{COPIES}/{name}" for name in self._copies()),
+            *self._plain(),
+        ):
             for name in _names_in(f"{self.folder}/{folder}"):
                 aside = name.startswith(".") and name.endswith((".spm-new", ".spm-old"))
                 if aside or (folder == FOLDER and name.startswith(".")):
@@ -237,6 +245,17 @@ class Generations:
 
     def _copies(self) -> list[str]:
         return _names_in(f"{self.folder}/{COPIES}")
+
+    def _plain(self) -> list[str]:
+        """Return the folders of skills where there are no symlinks."""
+        if os.path.islink(f"{self.folder}/{CURRENT}"):
+            return []
+        places = ((name, f"{self.folder}/{name}") for name in _names_in(self.folder))
+        return [
+            name
+            for name, place in places
+            if not name.startswith(".") and os.path.isdir(place) and not os.path.islink(place)
+        ]
 
     def _copies_of(self, generation: Generation) -> list[str]:
         if generation.is_linked:
@@ -258,7 +277,7 @@ class Generations:
         ):
             remove_tree(self.disk, f"{self.folder}/{CURRENT}")  # as of a copy that followed links
         self.disk.move(f"{self.folder}/{name}", f"{self.folder}/{CURRENT}")
-        if self._sync:
+        if self.sync:
             self.disk.sync(self.folder)
 
     def _switch_without_links(self, generation: Generation) -> None:

@@ -21,17 +21,21 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from spm_store.copies import copied_digest, digest_in_name, is_changed, write_copy
-from spm_store.durable import Disk, remove_tree
+from spm_store.durable import Disk, remove_tree, wait_for
 from spm_store.errors import NotOurs, storing
 from spm_store.shelves import SHELVES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
+
+    from spm_store.durable import Durability
 
 VIEW = ".current/skills"
 """What shows the skills of the current generation; the link of each goes by it."""
 
 _REPLACE_ATTEMPTS = 16
+_LEVELS = 3  # a copy is at `.copies/DIGEST-NAME/VERSION` of a skills folder
 _DISK = Disk()
 
 
@@ -82,22 +86,76 @@ def copy_skill(
         NotOurs: something of the user's is there, or a private copy that was changed.
 
     """
-    source, place = os.fspath(tree), os.fspath(destination)
-    digest = digest_in_name(source)
-    with storing(place):
-        if copied_digest(place) == digest and not is_changed(place):
-            return False
-        if not force:
-            _refuse_if_not_ours(place)
-        new = _beside(place, "new")
-        _make_folders(disk, os.path.dirname(place))
-        remove_tree(disk, new)
-        try:
-            write_copy(disk, source, new, digest, clone=clone)
-            _move_over(disk, new, place)
-        finally:
-            remove_tree(disk, new)
-    return True
+    place = os.fspath(destination)
+    return bool(copy_skills({place: os.fspath(tree)}, force=force, clone=clone, disk=disk))
+
+
+def copy_skills(
+    trees: Mapping[str, str],
+    *,
+    force: bool = False,
+    clone: bool = False,
+    sync: bool = False,
+    disk: Disk = _DISK,
+) -> tuple[str, ...]:
+    """Make every destination a private copy of its tree; return those that were none.
+
+    All are written beside their places first. With ``sync`` they are on the disk before
+    the first has its name: a copy that a power cut tore would look like one that the user
+    changed. Their names are there when this returns.
+
+    Raises what ``copy_skill`` raises.
+
+    """
+    new: dict[str, str] = {}
+    files = 0
+    durability: Durability = "batch" if sync else "none"
+    try:
+        for place, source in trees.items():
+            with storing(place):
+                digest = digest_in_name(source)
+                if copied_digest(place) == digest and not is_changed(place):
+                    continue
+                if not force:
+                    _refuse_if_not_ours(place)
+                _make_folders(disk, os.path.dirname(place))
+                new[place] = _beside(place, "new")
+                remove_tree(disk, new[place])
+                files += write_copy(disk, source, new[place], digest, clone=clone)
+        if not new:
+            return ()
+        above = os.path.dirname(next(iter(new)))
+        with storing(above):
+            wait_for(disk, durability, root=above, count=files, paths=_all_in(new.values()))
+        for place, written in new.items():
+            with storing(place):
+                _move_over(disk, written, place)
+        with storing(above):
+            wait_for(disk, durability, root=above, count=len(new), paths=_folders_above(new))
+    finally:
+        for written in new.values():
+            remove_tree(disk, written)
+    return tuple(new)
+
+
+def _all_in(folders: Iterable[str]) -> Iterator[str]:
+    """Yield all files and folders of copies that are being made."""
+    for top in folders:
+        for folder, _, files in os.walk(top):
+            yield from (f"{folder}/{name}" for name in files)
+            yield folder
+
+
+def _folders_above(places: Iterable[str]) -> Iterator[str]:
+    """Yield the folders that may be new, or hold a new name."""
+    seen: set[str] = set()
+    for place in places:
+        folder = place
+        for _ in range(_LEVELS):
+            folder = os.path.dirname(folder)
+            if folder and folder not in seen:
+                seen.add(folder)
+                yield folder
 
 
 def unlink_skill(destination: Path | str, *, force: bool = False, disk: Disk = _DISK) -> bool:
