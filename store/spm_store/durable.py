@@ -191,10 +191,12 @@ def remove_tree(disk: Disk, path: str) -> None:
 
     What another process removes at the same time is no error.
     """
-    with suppress(FileNotFoundError):
+    try:
         if not stat.S_ISDIR(os.lstat(path).st_mode):
             disk.remove_file(path)
             return
+    except FileNotFoundError:
+        return
     pending, emptied = [path], list[str]()
     while pending:
         folder = pending.pop()
