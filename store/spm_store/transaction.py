@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Self
 
 from spm_store.appearance import looks_whole
 from spm_store.blobs import SHARED_FOLDER_MODE, Blobs
-from spm_store.durable import remove_tree
+from spm_store.durable import barrier, remove_tree
 from spm_store.errors import DigestMismatch, StoreFailure, storing
 from spm_store.index import NewRow
 from spm_store.leases import Lease, empty_trash, gc_lock, sweep
@@ -243,10 +243,19 @@ class Transaction:
         return NewRow(stored.digest.raw, stored.name, stored.size, stored.files, added, directories)
 
     def _shelve(self) -> None:
-        from spm_store.shelves import shelve
+        """Make the shelves that are not there; who shows a tree by one need not wait for it."""
+        from spm_store.shelves import link_of, shelf_path, shelve, target_of
 
+        made = list[str]()
         for tree, version in self._shelves:
-            shelve(tree.path, version, root=self._store.root, disk=self._disk)
+            shelf = os.fspath(shelf_path(tree.path, self._store.root))
+            if link_of(f"{shelf}/{version}") != target_of(os.fspath(tree.path), self._root):
+                shelve(tree.path, version, root=self._store.root, disk=self._disk)
+                made.append(shelf)
+        if made:
+            above = (os.path.dirname(made[0]), self._root)
+            durability = self._store.durability
+            barrier(self._disk, durability, root=self._root, files=made, folders=above)
 
 
 def _in_memory(files: Iterable[FileEntry | StreamedFile]) -> Sequence[FileEntry] | None:
