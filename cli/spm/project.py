@@ -210,8 +210,10 @@ def staged_text(path: Path, text: str, disk: Disk | None = None) -> Generator[Ca
 
     try:
         with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            temporary.unlink(missing_ok=True)
+            if not path.parent.is_dir():
+                path.parent.mkdir(parents=True, exist_ok=True)
+            if os.path.lexists(temporary):
+                disk.remove_file(os.fspath(temporary))
             write_file(disk, os.fspath(temporary), text.encode(), _mode_of(path))
             disk.sync(os.fspath(temporary))
         yield put
