@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 
 from spm_store.copies import copied_digest, digest_in_name, is_changed, write_copy
 from spm_store.durable import Disk, remove_tree, wait_for
-from spm_store.errors import NotOurs, storing
+from spm_store.errors import NotOurs, TreeDamaged, storing
 from spm_store.shelves import SHELVES
 
 if TYPE_CHECKING:
@@ -100,42 +100,60 @@ def copy_skills(
 ) -> tuple[str, ...]:
     """Make every destination a private copy of its tree; return those that were none.
 
-    All are written beside their places first. With ``sync`` they are on the disk before
-    the first has its name: a copy that a power cut tore would look like one that the user
-    changed. Their names are there when this returns.
+    All are written beside their places first, and hashed: what is no copy of its tree
+    gets no name. With ``sync`` they are on the disk before that, for a copy that a power
+    cut tore would look like one that the user changed. Their names are there when this
+    returns.
 
-    Raises what ``copy_skill`` raises.
+    Raises:
+        NotOurs: something of the user's is there, or a private copy that was changed.
+        TreeDamaged: a tree is not what its name says.
 
     """
     new: dict[str, str] = {}
     files = 0
-    durability: Durability = "batch" if sync else "none"
     try:
         for place, source in trees.items():
             with storing(place):
-                digest = digest_in_name(source)
-                if copied_digest(place) == digest and not is_changed(place):
+                if copied_digest(place) == digest_in_name(source) and not is_changed(place):
                     continue
                 if not force:
                     _refuse_if_not_ours(place)
                 _make_folders(disk, os.path.dirname(place))
                 new[place] = _beside(place, "new")
                 remove_tree(disk, new[place])
-                files += write_copy(disk, source, new[place], digest, clone=clone)
-        if not new:
-            return ()
-        above = os.path.dirname(next(iter(new)))
-        with storing(above):
-            wait_for(disk, durability, root=above, count=files, paths=_all_in(new.values()))
-        for place, written in new.items():
-            with storing(place):
-                _move_over(disk, written, place)
-        with storing(above):
-            wait_for(disk, durability, root=above, count=len(new), paths=_folders_above(new))
+                files += _write_checked(disk, source, new[place], clone=clone)
+        if new:
+            _name_copies(disk, new, files, "batch" if sync else "none")
     finally:
         for written in new.values():
             remove_tree(disk, written)
     return tuple(new)
+
+
+def _write_checked(disk: Disk, source: str, target: str, *, clone: bool) -> int:
+    """Write a copy and read it again; return how many files it has."""
+    digest = digest_in_name(source)
+    files = write_copy(disk, source, target, digest, clone=clone)
+    if is_changed(target):
+        from spm_spec.digests import DIGEST_PREFIX, Digest
+        from spm_store.trees import damage_of
+
+        tree = Digest.parse(DIGEST_PREFIX + digest)
+        raise TreeDamaged(tree, source, damage_of(source, tree) or "it was copied otherwise")
+    return files
+
+
+def _name_copies(disk: Disk, new: Mapping[str, str], files: int, durability: Durability) -> None:
+    """Wait for copies of so many ``files``, move them to their places, and wait again."""
+    above = os.path.dirname(next(iter(new)))
+    with storing(above):
+        wait_for(disk, durability, root=above, count=files, paths=_all_in(new.values()))
+    for place, written in new.items():
+        with storing(place):
+            _move_over(disk, written, place)
+    with storing(above):
+        wait_for(disk, durability, root=above, count=len(new), paths=_folders_above(new))
 
 
 def _all_in(folders: Iterable[str]) -> Iterator[str]:

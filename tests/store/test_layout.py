@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+import os
 import stat
 from typing import TYPE_CHECKING
 
 import pytest
 
 from spm_store.copies import is_changed
-from spm_store.errors import NotOurs
-from spm_store.layout import copy_skill, is_ours, link_skill, unlink_skill
+from spm_store.durable import Disk
+from spm_store.errors import NotOurs, TreeDamaged
+from spm_store.layout import copy_skill, copy_skills, is_ours, link_skill, unlink_skill
 from tests.support.stored import COUNTER, GREETER, contents, names
 
 if TYPE_CHECKING:
@@ -166,6 +168,52 @@ def test_copy_is_private_writable_and_keeps_the_executable_bit(
     assert is_ours(destination)
     assert not is_changed(str(destination))
     assert not copy_skill(tree.path, destination)
+
+
+def test_no_copy_is_made_of_a_damaged_tree(store: Store, destination: Path) -> None:
+    tree = store.add(GREETER, name="greeter")
+    (tree.path / "SKILL.md").chmod(0o644)
+    (tree.path / "SKILL.md").write_text("edited")
+
+    with pytest.raises(TreeDamaged, match="the tree is damaged: "):
+        copy_skill(tree.path, destination)
+
+    assert names(destination.parent) == []
+
+
+def test_copies_are_on_the_disk_before_they_have_their_names(
+    store: Store, destination: Path
+) -> None:
+    calls: list[str] = []
+
+    class TellingDisk(Disk):
+        def sync(self, path: str) -> None:
+            calls.append(f"sync {os.path.relpath(path, destination.parents[2])}")
+
+        def move(self, source: str, target: str) -> None:
+            calls.append("move")
+            super().move(source, target)
+
+    tree = store.add(COUNTER, name="counter")
+
+    made = copy_skills({str(destination): str(tree.path)}, sync=True, disk=TellingDisk())
+
+    before, after = calls[: calls.index("move")], calls[calls.index("move") + 1 :]
+    new = "skills/greeter/.1.0.0.spm-new"
+    assert made == (str(destination),)
+    assert sorted(before) == sorted(
+        f"sync {new}{name}"
+        for name in (
+            "",
+            "/.spm-copy",
+            "/SKILL.md",
+            "/assets",
+            "/assets/__init__.py",
+            "/src",
+            "/src/skill.py",
+        )
+    )
+    assert len(after) == 3
 
 
 def test_editing_a_copy_does_not_reach_the_store(store: Store, destination: Path) -> None:
