@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 from spm_store.durable import Disk
@@ -68,7 +69,7 @@ def read_mounts(mount_table: str = MOUNT_TABLE) -> tuple[Mount, ...]:
     """
     try:
         with open(mount_table, encoding="utf-8", errors="surrogateescape") as table:
-            return tuple(_mounts(table))
+            return _parsed(table.read())
     except OSError:
         return ()
 
@@ -193,9 +194,15 @@ def _for_group(mode: int) -> int:
     return mode | (mode & stat.S_IRWXU) >> 3
 
 
+@lru_cache(maxsize=4)
+def _parsed(table: str) -> tuple[Mount, ...]:
+    """Return the lines of a table; one that did not change is not taken apart again."""
+    return tuple(_mounts(table.split("\n")))
+
+
 def _mounts(table: Iterable[str]) -> Iterator[Mount]:
     for line in table:
-        before, _, after = line.rstrip("\n").partition(" - ")
+        before, _, after = line.partition(" - ")
         fields, rest = before.split(" "), after.split(" ")
         if len(fields) < _FIELDS_BEFORE or len(rest) < _FIELDS_AFTER:
             continue
