@@ -7,8 +7,14 @@ import traceback
 from typing import TYPE_CHECKING
 
 from spm_store.errors import TreeDamaged, TreeMissing
-from tests.store.crash_world import DIGESTS, NEW, OLD, add
-from tests.support.installed import view_of, wrong_in_texts, wrong_in_view
+from tests.store.crash_world import DIGESTS, KEPT, NEW, OLD, add
+from tests.support.installed import (
+    strays_in,
+    view_of,
+    wrong_in_texts,
+    wrong_in_users,
+    wrong_in_view,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +50,11 @@ def wrong_after(world: World, scenario: Scenario, *, power_cut: bool = False) ->
             wrong += [f"damage after repair: {one}" for one in store.verify()]
         if scenario.views[-1] is not None:
             wrong += wrong_in_view(world.root, world.project) + wrong_in_texts(world.project)
+            wrong += strays_in(world.project)
             wrong += _other_view(world, scenario.views[-1:])
+        # Without waiting for the disk, what a power cut tore is replaced by force.
+        edited = scenario.edited and (trusted or not power_cut)
+        wrong += wrong_in_users(world.project, edited=edited)
     except Exception as error:  # noqa: BLE001 - whatever the next command says is a finding
         last = traceback.extract_tb(error.__traceback__)[-1]
         where = f"{last.filename.rpartition('/')[2]}:{last.lineno}"
@@ -57,12 +67,13 @@ def _repair(world: World) -> None:
     with world.store() as store:
         store.repair(store.verify())
         with store.transaction() as transaction:
-            for one in (*OLD, *NEW):
+            for one in (*OLD, *NEW, *KEPT):
                 transaction.add(one.files, name=one.name)
 
 
 def _wrong_in_project(world: World, scenario: Scenario) -> list[str]:
-    return wrong_in_view(world.root, world.project) + _other_view(world, scenario.views)
+    users = wrong_in_users(world.project, edited=scenario.edited)
+    return users + wrong_in_view(world.root, world.project) + _other_view(world, scenario.views)
 
 
 def _other_view(world: World, views: Sequence[View]) -> list[str]:

@@ -13,10 +13,16 @@ from spm_store.durable import Disk, remove_tree
 from spm_store.store import Store
 from tests.store.disk_model import State
 from tests.support.installed import (
+    EDITED,
     SKILLS,
+    edit_copy,
+    held,
     install,
+    make_users,
     roll_back,
     skill,
+    view_of,
+    wrong_in_texts,
 )
 from tests.support.stored import COUNTER, GREETER
 
@@ -25,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from spm_spec.digests import Digest
+    from spm_spec.manifest import LinkMode
     from spm_store.durable import Durability
     from tests.support.installed import Skill
 
@@ -37,6 +44,8 @@ ALL = {"greeter": GREETER, "counter": COUNTER, "large": LARGE}
 DIGESTS = {name: build_tree(files).digest for name, files in ALL.items()}
 OLD = (skill("first"), skill("second"))
 NEW = (skill("first", "2.0.0"), skill("third", files=15))
+KEPT = (skill(EDITED, files=1),)
+"""What a user edits where there are private copies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +99,13 @@ class Scenario:
     """With which it is killed; a kill asks nothing of the disk."""
     again: Callable[[World], None] = lambda _: None
     """The next command, beyond adding everything; the project then shows the last view."""
+    edited: bool = False
+    """Whether a user edited a private copy."""
 
 
 def nothing(world: World) -> None:
     """Prepare no store at all, and an empty project."""
-    (world.project / SKILLS).mkdir(parents=True, exist_ok=True)
+    make_users(world.project)
 
 
 def with_greeter(world: World) -> None:
@@ -139,14 +150,42 @@ def with_garbage(world: World) -> None:
     add(world, *ALL)
 
 
-def _install(world: World, skills: Sequence[Skill], disk: Disk | None = None) -> None:
-    with world.store(disk) as store:
-        install(store, world.project, skills, disk)
+def with_old_copies(world: World) -> None:
+    """Prepare a project that shows private copies, one of which a user edited."""
+    with_greeter(world)
+    _install(world, OLD + KEPT, mode="copy")
+    edit_copy(world.project)
 
 
-def _roll_back(world: World, disk: Disk) -> None:
-    with world.store(disk) as store:
-        roll_back(store, world.project, disk)
+def with_both_copies(world: World) -> None:
+    """Prepare what `with_old_copies` does, and then an update; a copy of before is gone."""
+    with_old_copies(world)
+    _install(world, NEW + KEPT, mode="copy")
+    gone = world.project / SKILLS / f".copies/{OLD[1].digest.hex}-{OLD[1].name}"
+    remove_tree(Disk(), os.fspath(gone))
+
+
+def _install(
+    world: World, skills: Sequence[Skill], disk: Disk | None = None, mode: LinkMode = "symlink"
+) -> None:
+    force = disk is None and world.durability == "none" and mode == "copy"
+    with world.store(disk) as store, held(world.project):
+        install(store, world.project, skills, mode, force=force)
+
+
+def _roll_back(world: World, disk: Disk | None = None) -> None:
+    with world.store(disk) as store, held(world.project):
+        roll_back(store, world.project)
+
+
+def _roll_back_to(world: World, skills: Sequence[Skill], mode: LinkMode = "symlink") -> None:
+    """Do it again unless it was done: a second rollback goes further back. Then install."""
+    if view_of(world.project) != _view(skills):
+        _roll_back(world)
+    wrong = wrong_in_texts(world.project)
+    if wrong and world.durability != "none":
+        raise AssertionError(wrong)
+    _install(world, skills, mode=mode)
 
 
 def _add_shelved(world: World, disk: Disk) -> None:
@@ -281,7 +320,34 @@ SCENARIOS: dict[str, Scenario] = {
         with_both,
         kept=_GREETER | _digests(OLD + NEW),
         views=(_view(NEW), _view(OLD)),
-        again=lambda world: _install(world, OLD),
+        again=lambda world: _roll_back_to(world, OLD),
+        durability="batch",
+    ),
+    "copies-first": Scenario(
+        lambda world, disk: _install(world, OLD, disk, "copy"),
+        with_greeter,
+        kept=_GREETER,
+        views=(None, _view(OLD)),
+        again=lambda world: _install(world, OLD, mode="copy"),
+        durability="batch",
+    ),
+    "copies-update": Scenario(
+        lambda world, disk: _install(world, NEW + KEPT, disk, "copy"),
+        with_old_copies,
+        kept=_GREETER | _digests(OLD + KEPT),
+        views=(_view(OLD + KEPT), _view(NEW + KEPT)),
+        again=lambda world: _install(world, NEW + KEPT, mode="copy"),
+        durability="batch",
+        edited=True,
+    ),
+    "copies-rollback": Scenario(
+        _roll_back,
+        with_both_copies,
+        kept=_GREETER | _digests(OLD + NEW + KEPT),
+        views=(_view(NEW + KEPT), _view(OLD + KEPT)),
+        again=lambda world: _roll_back_to(world, OLD + KEPT, "copy"),
+        durability="batch",
+        edited=True,
     ),
     "add-shelved": Scenario(_add_shelved, with_greeter, kept=_GREETER),
     "collect": Scenario(

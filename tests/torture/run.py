@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING
 from tests.support.installed import (
     held,
     install,
+    strays_in,
     view_of,
     wrong_in_texts,
+    wrong_in_users,
     wrong_in_view,
 )
 from tests.torture.workers import ROLES, Worker, mend
@@ -174,7 +176,8 @@ class Run:
                     with held(project):
                         view = sorted((view_of(project) or {}).items())
                         install(store, project, [skills()[item] for item in view])
-                    wrong += [f"{project.name}: {one}" for one in wrong_in_texts(project)]
+                    about = strays_in(project) + wrong_in_users(project)
+                    wrong += [f"{project.name}: {one}" for one in wrong_in_texts(project) + about]
                 store.collect(max_age=0)
                 wrong += self._left_over()
                 wrong += [f"at the end: {one}" for one in store.verify()]

@@ -12,13 +12,16 @@ import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeAlias
 
+from spm.rollback import EditedSince
 from spm_store.errors import TreeDamaged, TreeMissing
 from tests.support.installed import (
     held,
     install,
     roll_back,
+    strays_in,
     view_of,
     wrong_in_texts,
+    wrong_in_users,
     wrong_in_view,
 )
 from tests.torture.world import NAMES, VERSIONS, by_digest, skills
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from spm_spec.digests import Digest
+    from spm_spec.manifest import LinkMode
     from spm_store.store import Store
     from tests.support.installed import Skill
     from tests.torture.world import World
@@ -70,19 +74,34 @@ def install_something(worker: Worker, store: Store) -> None:
         before = view_of(project) or {}
         since = time.monotonic()
         if chance.random() < 0.15:
-            event, expected = "rolled back", None
-            roll_back(store, project)
+            event, expected = _roll_back(store, project), None
         else:
             event, expected = _next_view(chance, before)
-            install(store, project, [skills()[item] for item in sorted(expected.items())])
+            mode: LinkMode = chance.choice(("symlink", "symlink", "copy"))
+            wanted = [skills()[item] for item in sorted(expected.items())]
+            try:
+                install(store, project, wanted, mode)
+            except TreeDamaged as error:  # no copy is made of it
+                if not worker.world.is_planted(error.digest, since, time.monotonic()):
+                    raise
+                event, expected = "refused to copy damage", None
         _look_at(worker, project, since)
         shown = view_of(project) or {}
         if expected is not None and shown != expected:
             worker.say("another view", f"{project.name} shows {shown} instead of {expected}")
-        texts = wrong_in_texts(project)
-        if texts:
-            worker.say("texts", f"{project.name} after {event}: {texts}")
+        if not event.startswith("refused"):
+            texts = wrong_in_texts(project) + strays_in(project)
+            if texts:
+                worker.say("texts", f"{project.name} after {event}: {texts}")
     worker.say(event)
+
+
+def _roll_back(store: Store, project: Path) -> str:
+    """Go back; an install that was killed after its switch has left texts of another."""
+    try:
+        return "rolled back" if roll_back(store, project) else "refused to roll back: the oldest"
+    except EditedSince:
+        return "refused to roll back: other texts"
 
 
 def _next_view(chance: random.Random, before: Mapping[str, str]) -> tuple[str, dict[str, str]]:
@@ -106,6 +125,9 @@ def _look_at(worker: Worker, project: Path, since: float) -> None:
         for item in (view_of(project) or {}).items()
     ):
         worker.say("a broken view", f"{project.name}: {wrong}")
+    users = wrong_in_users(project)
+    if users:
+        worker.say("the user's", f"{project.name}: {users}")
 
 
 def collect(worker: Worker, store: Store) -> None:

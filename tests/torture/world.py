@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from spm_spec.digests import DIGEST_PREFIX, Digest
 from spm_store.store import Store
-from tests.support.installed import skill
+from tests.support.installed import make_users, skill
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,7 +80,7 @@ class World:
     def make(self) -> None:
         """Make the folders of the projects."""
         for project in self.projects:
-            project.mkdir(parents=True)
+            make_users(project)
         self.log.touch()
 
     def store(self, durability: Durability = "none") -> Store:
