@@ -9,14 +9,12 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 from spm_store.blobs import mode_of
 from spm_store.durable import wait_for
 from spm_store.errors import StoreFailure
 from spm_store.leases import discard, gc_lock
-from spm_store.staging import BATCH_FILES, Hands
 from spm_store.trees import FOLDER_MODE, StoredTree, damage_of, make_read_only
 
 if TYPE_CHECKING:
@@ -60,7 +58,7 @@ class Publication:
     def publish(self, spare: str) -> None:
         """Return when everything has its place and would survive a power cut.
 
-        ``spare`` begins names that are free in the lease.
+        ``spare`` is a name that is free in the lease.
         """
         self._publish_blobs(spare)
         for staged in self._staged:
@@ -81,14 +79,7 @@ class Publication:
 
     def _publish_blobs(self, spare: str) -> None:
         # In order of names, so that what goes into one folder goes there together.
-        names = sorted(self._copies)
-        with Hands() as hands:
-            for start in range(0, len(names), 4 * BATCH_FILES):
-                some = names[start : start + 4 * BATCH_FILES]
-                hands.do(partial(self._publish_some, some, f"{spare}-{start}"))
-
-    def _publish_some(self, names: Sequence[str], spare: str) -> None:
-        for name in names:
+        for name in sorted(self._copies):
             mode = mode_of(executable=name.endswith("-x"))
             for staged in self._copies[name]:
                 self._blobs.publish(staged, name, mode, spare)

@@ -1,15 +1,13 @@
 """Files on their way into the store: written into a lease, hashed on the way.
 
-Reading what is added stays in the caller's thread. Writing is shared with one more
-thread while there is enough to do: most of it is system calls, and both processors of a
-small machine then have work. Small files go in batches, because handing over costs more
-than writing one; what comes in chunks is written as it comes, and never held whole.
+All of it happens in the caller's thread: most of it are system calls so short that two
+threads would only wait for each other. What comes in chunks is written as it comes, and
+never held whole.
 """
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from blake3 import blake3
 
@@ -26,81 +24,14 @@ from spm_spec.tree import (
 from spm_store.blobs import EXECUTABLE_MODE, FILE_MODE, blob_name, mode_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from queue import SimpleQueue
-    from threading import Thread
-    from types import TracebackType
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from spm_spec.streams import StreamedFile
     from spm_store.blobs import Blobs
     from spm_store.durable import Disk
 
-BATCH_FILES = 32
-BATCH_BYTES = 512 * 1024
-SMALL_BYTES = 64 * 1024  # a streamed file up to here is joined and goes with a batch
+SMALL_BYTES = 64 * 1024  # a streamed file up to here is joined: it may be there already
 STAGED_FOLDER_MODE = 0o755
-
-
-class Hands:
-    """The caller's thread, and one more from the second piece of work on."""
-
-    def __init__(self) -> None:
-        """Start nothing yet."""
-        self._pieces = 0
-        self._thread: Thread | None = None
-        self._jobs: SimpleQueue[Callable[[], None] | None] | None = None
-        self._failure: BaseException | None = None
-
-    def __enter__(self) -> Self:
-        """Return the hands."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Wait for all that was handed over; raise what went wrong with it first."""
-        if self._thread is not None and self._jobs is not None:
-            if error is not None and self._failure is None:
-                self._failure = error  # what still waits is not begun
-            self._jobs.put(None)
-            self._thread.join()
-        if error is None and self._failure is not None:
-            raise self._failure
-
-    def do(self, job: Callable[[], None]) -> None:
-        """Do ``job`` now, or have it done while the caller goes on."""
-        if self._failure is not None:
-            raise self._failure
-        self._pieces += 1
-        if self._pieces > 1 and self._jobs is None:
-            self._start()
-        if self._jobs is not None and self._jobs.empty():
-            self._jobs.put(job)
-        else:
-            job()
-
-    def _start(self) -> None:
-        from queue import SimpleQueue
-        from threading import Thread
-
-        jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        thread = Thread(target=self._work, args=(jobs,), name="spm-staging", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:  # no more threads here: the caller's does everything
-            return
-        self._thread, self._jobs = thread, jobs
-
-    def _work(self, jobs: SimpleQueue[Callable[[], None] | None]) -> None:
-        while (job := jobs.get()) is not None:
-            if self._failure is None:
-                try:
-                    job()
-                except BaseException as error:  # noqa: BLE001  # raised in the caller's thread
-                    self._failure = error
 
 
 class Staging:
@@ -128,19 +59,15 @@ class Staging:
             OSError: the system refused.
 
         """
-        paths, done = ClaimedPaths(limits), list[TreeFile]()
-        with Hands() as hands:
-            for batch in _batches(self._claimed(files, paths, limits, done)):
-                hands.do(partial(self._write_all, batch, done))
-        return tree_from(paths, done)
+        paths = ClaimedPaths(limits)
+        return tree_from(paths, [self._take(file, paths, limits) for file in files])
 
     def lay_out(self, tree: Tree, files: Iterable[FileEntry]) -> None:
         """Write the files of ``tree``, whose digests are known."""
         self.make_folders(tree)
         known = {file.path: file for file in tree.files}
-        with Hands() as hands:
-            for batch in _batches(iter(files)):
-                hands.do(partial(self._write_known, batch, known))
+        for entry in files:
+            self.write(known[entry.path], entry.data)
 
     def make_folders(self, tree: Tree) -> None:
         """Make every folder of ``tree``."""
@@ -210,30 +137,26 @@ class Staging:
             return staged[0]
         return self._blobs.path(name) if self._blobs.holds(name, data, mode) else None
 
-    def _claimed(
-        self,
-        files: Iterable[FileEntry | StreamedFile],
-        paths: ClaimedPaths,
-        limits: Limits,
-        done: list[TreeFile],
-    ) -> Iterator[FileEntry]:
-        """Yield what fits into memory; write what does not."""
-        for file in files:
-            if isinstance(file, FileEntry):
-                paths.claim(file.path, len(file.data))
-                self._make_parent(file.path)
-                yield file
-                continue
+    def _take(
+        self, file: FileEntry | StreamedFile, paths: ClaimedPaths, limits: Limits
+    ) -> TreeFile:
+        """Write one file whose path and size are allowed beside those before it."""
+        if isinstance(file, FileEntry):
+            data = file.data
+            paths.claim(file.path, len(data))
+        else:
             paths.claim(file.path, file.size or 0)
-            self._make_parent(file.path)
-            if file.size is not None and file.size <= SMALL_BYTES:
-                data = b"".join(_up_to(file.size, file))
-                yield FileEntry(file.path, data, file.executable)
-                continue
-            written = self.write_stream(file, limits)
-            if file.size is None:
-                paths.count(file.path, written.size)
-            done.append(written)
+            if file.size is None or file.size > SMALL_BYTES:
+                self._make_parent(file.path)
+                written = self.write_stream(file, limits)
+                if file.size is None:
+                    paths.count(file.path, written.size)
+                return written
+            data = b"".join(_up_to(file.size, file))
+        self._make_parent(file.path)
+        written = TreeFile(file.path, blob_digest(data), file.executable, len(data))
+        self.write(written, data)
+        return written
 
     def _make_parent(self, path: str) -> None:
         folder = path.rpartition("/")[0]
@@ -251,17 +174,6 @@ class Staging:
             self._disk.make_folder(f"{self.folder}/{path}", STAGED_FOLDER_MODE)
             self._made.add(path)
 
-    def _write_all(self, batch: list[FileEntry], done: list[TreeFile]) -> None:
-        for entry in batch:
-            data = entry.data
-            file = TreeFile(entry.path, blob_digest(data), entry.executable, len(data))
-            self.write(file, data)
-            done.append(file)
-
-    def _write_known(self, batch: list[FileEntry], known: Mapping[str, TreeFile]) -> None:
-        for entry in batch:
-            self.write(known[entry.path], entry.data)
-
 
 def _up_to(size: int, file: StreamedFile) -> Iterator[bytes]:
     """Yield the chunks of a file of ``size`` bytes; its giver has checked that it is."""
@@ -274,15 +186,3 @@ def _up_to(size: int, file: StreamedFile) -> Iterator[bytes]:
     if left:
         message = f"{file.path}: the stream is not as long as it said, {size} bytes"
         raise AssertionError(message)
-
-
-def _batches(files: Iterator[FileEntry]) -> Iterator[list[FileEntry]]:
-    batch, size = list[FileEntry](), 0
-    for file in files:
-        batch.append(file)
-        size += len(file.data)
-        if len(batch) == BATCH_FILES or size >= BATCH_BYTES:
-            yield batch
-            batch, size = [], 0
-    if batch:
-        yield batch

@@ -16,17 +16,14 @@ from spm_store.blobs import Blobs
 from spm_store.durable import Disk
 from spm_store.errors import DigestMismatch, StoreFailure
 from spm_store.folder import iterate_folder, read_folder
-from spm_store.staging import BATCH_FILES, SMALL_BYTES, Hands, Staging
+from spm_store.staging import SMALL_BYTES, Staging
 from spm_store.store import Store
 from tests.support.stored import COUNTER, GREETER, contents, names
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MANY = tuple(
-    FileEntry(f"d{n % 7}/file-{n}", b"%d" % n, executable=n % 3 == 0)
-    for n in range(5 * BATCH_FILES)
-)
+MANY = tuple(FileEntry(f"d{n % 7}/file-{n}", b"%d" % n, executable=n % 3 == 0) for n in range(160))
 
 
 class RefusingDisk(Disk):
@@ -252,20 +249,6 @@ def test_a_stream_that_is_not_as_long_as_it_said_is_a_mistake_of_ours(
         store.add(iter([file]), name="liar")
 
     assert names(store.root / "tmp") == names(store.root / "trees") == []
-
-
-def test_what_goes_wrong_in_the_other_thread_is_raised_in_the_callers() -> None:
-    def work(number: int) -> None:
-        if number == 5:
-            raise OSError(errno.EIO, "broken")
-
-    def all_of_it() -> None:
-        with Hands() as hands:
-            for number in range(50):
-                hands.do(lambda number=number: work(number))  # type: ignore[misc]  # one number each
-
-    with pytest.raises(OSError, match="broken"):
-        all_of_it()
 
 
 @pytest.mark.parametrize(
