@@ -148,7 +148,7 @@ with Store.open(root, durability="none") as store:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be two users")
 def test_what_another_user_made_is_left_whole_and_named(tmp_path: Path) -> None:
     nobody = 65534
-    for folder in (tmp_path, *list(tmp_path.parents)[:2]):
+    for folder in (tmp_path, *list(tmp_path.parents)[:3]):
         folder.chmod(folder.stat().st_mode | 0o011)
     root = tmp_path / "store" / "v1"
     root.mkdir(parents=True)

@@ -206,7 +206,7 @@ def registry(on: Stage) -> Generator[str]:
 def installed_files(skills: Path) -> dict[str, Path]:
     """Every file of the skills linked below ``skills``, by skill, version and path."""
     found: dict[str, Path] = {}
-    for folder in sorted(path for path in skills.glob("*/*") if path.is_dir()):
+    for folder in sorted(path for path in skills.glob("[!.]*/*") if path.is_dir()):
         for parent, _, names in os.walk(folder, followlinks=True):
             for name in names:
                 path = Path(parent, name)

@@ -69,6 +69,8 @@ def _play(on: Stage) -> None:
         _call(on, first)
         _shapes(on, first)
     _offline(on, first, url)
+    _repair(on, first)
+    _go_back(on, first)
     _over_ask(on, second)
     _attack(on, second)
 
@@ -204,8 +206,38 @@ def _offline(on: Stage, project: Path, url: str) -> None:
     on.claim(f"all {len(after)} files are back", after == before and bool(after))
 
 
+def _repair(on: Stage, project: Path) -> None:
+    on.chapter("10. A file of the store is damaged, and repaired from the whole copies")
+    before = digests(installed_files(_skills(project)))
+    harmed = next(path for path in installed_files(_skills(project)).values()).resolve()
+    whole = harmed.read_bytes()
+    harmed.parent.chmod(0o755)
+    harmed.unlink()
+    harmed.write_bytes(b"not what was reviewed\n")
+    damaged = json.loads(on.spm("store", "verify", "--json", expect=EXIT_NO))
+    on.claim("it is found", any(item["path"] == str(harmed) for item in damaged), damaged)
+    on.spm("store", "verify", "--repair")
+    on.claim("it is what it was", harmed.read_bytes() == whole)
+    on.claim("as is all the rest", digests(installed_files(_skills(project))) == before)
+
+
+def _go_back(on: Stage, project: Path) -> None:
+    on.chapter("11. A change is taken back; what nobody needs is collected")
+    texts = [(project / name).read_bytes() for name in ("skills.toml", "skills.lock")]
+    before = digests(installed_files(_skills(project)))
+    on.spm("remove", "table-report", "--offline", folder=project)
+    on.claim("the skills are gone", not installed_files(_skills(project)))
+    on.spm("rollback", folder=project)
+    after = [(project / name).read_bytes() for name in ("skills.toml", "skills.lock")]
+    on.claim("manifest and lock are what they were", after == texts)
+    on.claim("and every file", digests(installed_files(_skills(project))) == before)
+    collected = on.document("store", "gc", "--max-age", "0")
+    needed = digests(installed_files(_skills(project))) == before
+    on.claim(f"a collection keeps all {collected['needed']} trees", needed, collected)
+
+
 def _over_ask(on: Stage, project: Path) -> None:
-    on.chapter("10. A skill asks for more than it is granted")
+    on.chapter("12. A skill asks for more than it is granted")
     report = on.document("install", "--force", folder=project)
     warnings = [warning for warning in report["warnings"] if "`link-checker`" in warning]
     for warning in warnings:
@@ -221,7 +253,7 @@ def _over_ask(on: Stage, project: Path) -> None:
 
 
 def _attack(on: Stage, project: Path) -> None:
-    on.chapter("11. A skill attacks, and is refused")
+    on.chapter("13. A skill attacks, and is refused")
     secret = on.root / "home" / ".ssh" / "id_ed25519"
     secret.parent.mkdir()
     secret.write_text("a secret of the demo\n", encoding="utf-8")
