@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 
 from spm import compiled
+from spm_store.bare import Calls, mount_of
 
 TYPE_CHECKING = False  # type checkers know the name; see spm/__init__.py
 if TYPE_CHECKING:
@@ -19,37 +20,6 @@ if TYPE_CHECKING:
 
 _SHARED_IDENTITY = frozenset({"overlay", "aufs", "fuse.fuse-overlayfs"})
 _GROUP_SHARES = 0o2020  # set-group-id, and writable for the group
-_POINT, _LEAST_FIELDS = 4, 6
-_MOUNT_TABLE = "/proc/self/mountinfo"
-
-
-class Calls:
-    """The calls of `spm_store.durable.Disk` that are needed here."""
-
-    make_folder = staticmethod(os.mkdir)
-    symlink = staticmethod(os.symlink)
-    move = staticmethod(os.rename)
-
-    @staticmethod
-    def write_file(path: str, data: bytes, mode: int) -> None:
-        """Create a file that does not exist."""
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(descriptor, view) :]
-            os.fchmod(descriptor, mode)
-        finally:
-            os.close(descriptor)
-
-    @staticmethod
-    def sync(path: str) -> None:
-        """Wait until a file or folder is on the disk."""
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 class FirstGeneration:
@@ -78,7 +48,9 @@ class FirstGeneration:
         held = os.open(f"{self._store}/gc.lock", os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         try:
             fcntl.flock(held, fcntl.LOCK_SH)
-            new = f"{path}.new-{os.urandom(16).hex()}"
+            if not os.path.lexists(f"{self._store}/roots"):
+                self._disk.make_folder(f"{self._store}/roots")
+            new = f"{self._store}/roots/.new-{os.urandom(16).hex()}"
             self._disk.write_file(new, text, 0o644)
             if self._durable:
                 self._disk.sync(new)
@@ -127,17 +99,7 @@ def root_text(place: str, generations: Mapping[int, str]) -> bytes | None:
 
 def _seat_of(place: str) -> tuple[str, str] | None:
     """The mount point of ``place``, and the identity of its file system."""
-    point, kind = "", ""
-    table = compiled.read_bytes(_MOUNT_TABLE).decode("utf-8", "surrogateescape")
-    for line in table.splitlines():
-        before, _, after = line.partition(" - ")
-        fields = before.split(" ")
-        if len(fields) < _LEAST_FIELDS:
-            continue
-        found = fields[_POINT]
-        inside = place == found or place.startswith(found.rstrip("/") + "/")
-        if inside and len(found) >= len(point):
-            point, kind = found, after.partition(" ")[0]
+    point, kind = mount_of(place)
     if not point or "\\" in point:
         return None
     identity = os.statvfs(point).f_fsid

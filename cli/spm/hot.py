@@ -86,6 +86,7 @@ class _Install:
         self._texts = {"skills.toml": manifest, "skills.lock": lock}
         self._skills = f"{root}/.roundtable/skills"
         self._wanted = compiled.read(known)
+        self._durable = os.environ.get("SPM_DURABILITY") != "none"
         self.first = not os.path.lexists(f"{self._skills}/.current")
 
     def in_place(self) -> int | None:
@@ -126,7 +127,9 @@ class _Install:
             # Only `.lock` and `.cache` may be there: nothing to clear, nothing of a person's.
             if not {".lock", ".cache"}.issuperset(os.listdir(self._skills)):
                 return None
-            return self._show_unseen() if wanted is None else self._show_seen(wanted)
+            if wanted is not None:
+                return self._show_seen(wanted)
+            return self._show_plain() or self._show_unseen()
         finally:
             os.close(held)
 
@@ -138,6 +141,27 @@ class _Install:
             return None
         self._show(first, wanted)
         return len(wanted.skills)
+
+    def _show_plain(self) -> int | None:
+        """Do what `_show_unseen` does where that takes nearly nothing, as mostly."""
+        from spm import plain_texts
+        from spm_store.first_set import FirstSet
+
+        skills = plain_texts.read(self._texts["skills.toml"], self._texts["skills.lock"])
+        usual = os.environ.get("SPM_DURABILITY", "batch") in {"batch", "strict", "none"}
+        if skills is None or not usual or ":" in os.environ.get("SPM_STORE_PATH", ""):
+            return None
+        shown = [(name, version, tree) for name, version, _, tree in skills]
+        first, making = self._generation(), FirstSet(self._store, shown, durable=self._durable)
+        try:
+            if not making.make(self._root) or not first.keep(making.digest):
+                return None
+            wanted = plain_texts.compiled_form(skills, making.digest)
+            self._show(first, wanted)
+        finally:
+            making.close()
+        compiled.write(self._known, wanted)
+        return len(skills)
 
     def _show_unseen(self) -> int | None:
         """Have the store make the set, then show it, and remember the lock."""
@@ -162,8 +186,7 @@ class _Install:
     def _generation(self) -> FirstGeneration:
         from spm.first import FirstGeneration
 
-        durable = os.environ.get("SPM_DURABILITY") != "none"
-        return FirstGeneration(self._root, self._store, durable=durable)
+        return FirstGeneration(self._root, self._store, durable=self._durable)
 
     def _show(self, first: FirstGeneration, wanted: compiled.CompiledLock) -> None:
         from time import gmtime, strftime
