@@ -151,7 +151,7 @@ class Blobs:
         """
         final = self.path(name)
         try:
-            if self._added(staged, final, mode):
+            if self._added(staged, name, final, mode):
                 return
             found = os.lstat(final)
             if os.path.samestat(found, os.lstat(staged)):
@@ -187,18 +187,25 @@ class Blobs:
         _clones[self._kind] = self.copied = True
         return True
 
-    def _added(self, staged: str, final: str, mode: int) -> bool:
+    def _added(self, staged: str, name: str, final: str, mode: int) -> bool:
         """Make the blob, in a new folder if need be; False if another was first."""
+        folder = name[:2]
         try:
+            if folder not in self._folders:
+                self._make_folder(folder)
             try:
                 self.place(staged, final, mode)
-            except FileNotFoundError:
-                with suppress(FileExistsError):
-                    self._disk.make_folder(final.rpartition("/")[0], SHARED_FOLDER_MODE)
+            except FileNotFoundError:  # somebody removed the folder while it was empty
+                self._make_folder(folder)
                 self.place(staged, final, mode)
         except FileExistsError:
             return False
         return True
+
+    def _make_folder(self, name: str) -> None:
+        with suppress(FileExistsError):
+            self._disk.make_folder(f"{self._root}/blobs/{name}", SHARED_FOLDER_MODE)
+        self._folders.add(name)
 
     def _same(self, found: os.stat_result, final: str, staged: str, mode: int) -> bool:
         """Whether the blob, of the status ``found``, has the mode and bytes of ``staged``."""
@@ -223,8 +230,8 @@ class Blobs:
             self._disk.remove_file(spare)
 
 
-def _names_in(folder: str) -> frozenset[str]:
+def _names_in(folder: str) -> set[str]:
     try:
-        return frozenset(os.listdir(folder))
+        return set(os.listdir(folder))
     except OSError:
-        return frozenset()
+        return set()

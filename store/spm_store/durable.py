@@ -37,19 +37,23 @@ class Disk:
 
     def write_file(self, path: str, data: bytes, mode: int) -> None:
         """Create a file that does not exist with ``data``; ``mode`` whatever the umask."""
-        self.write_chunks(path, (data,), mode)
+        descriptor = os.open(path, _NEW_FILE, mode)
+        try:
+            _hold_mode(descriptor, mode)
+            _write(descriptor, data)
+        except OSError as error:
+            error.filename = path
+            raise
+        finally:
+            os.close(descriptor)
 
     def write_chunks(self, path: str, chunks: Iterable[bytes], mode: int) -> None:
         """Create a file that does not exist with all ``chunks``; ``mode`` whatever the umask."""
         descriptor = os.open(path, _NEW_FILE, mode)
         try:
-            # The umask may have taken some of the mode away; mostly it has not.
-            if stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:
-                os.fchmod(descriptor, mode)
+            _hold_mode(descriptor, mode)
             for chunk in chunks:
-                written = os.write(descriptor, chunk)
-                while written < len(chunk):
-                    written += os.write(descriptor, memoryview(chunk)[written:])
+                _write(descriptor, chunk)
         except OSError as error:
             error.filename = path
             raise
@@ -157,6 +161,18 @@ class Disk:
     def remove_folder(self, path: str) -> None:
         """Remove one empty directory."""
         os.rmdir(path)
+
+
+def _hold_mode(descriptor: int, mode: int) -> None:
+    """Give back what the umask may have taken from a new file's mode; mostly it has not."""
+    if os.fstat(descriptor).st_mode & 0o7777 != mode:
+        os.fchmod(descriptor, mode)
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    written = os.write(descriptor, data)
+    while written < len(data):
+        written += os.write(descriptor, memoryview(data)[written:])
 
 
 def barrier(

@@ -154,7 +154,7 @@ class _Reading:
                 if self._is_left_out(name):
                     continue
                 path = f"{inside}/{name}" if inside else name
-                self._count(path)
+                self._count(path, name)
                 if entry.is_file(follow_symlinks=False):
                     yield path, entry.path, False
                 elif entry.is_dir(follow_symlinks=False):
@@ -168,13 +168,13 @@ class _Reading:
                 else:
                     raise _special(path)
 
-    def _count(self, path: str) -> None:
+    def _count(self, path: str, name: str) -> None:
         self._entries += 1
         if self._entries > self._limits.entries:
             explanation = f"the folder holds more than {self._limits.entries} files and folders"
             raise FolderRefused("too-many-entries", path, explanation)
         if path.isascii():
-            if self._is_plain(path):
+            if self._is_plain(path, name):
                 return
         else:
             try:
@@ -183,10 +183,10 @@ class _Reading:
                 raise FolderRefused("not-utf8", path, "the name is not UTF-8") from error
         check_path(path, self._limits)
 
-    def _is_plain(self, path: str) -> bool:
+    def _is_plain(self, path: str, name: str) -> bool:
         """Tell ASCII paths that need no closer look: the names above were looked at before."""
         return (
-            is_plain_name(path.rpartition("/")[2])
+            is_plain_name(name)
             and len(path) <= self._limits.path_bytes
             and path.count("/") < self._limits.depth
         )
@@ -222,7 +222,12 @@ class _Reading:
             after = os.fstat(descriptor)
         finally:
             os.close(descriptor)
-        if len(data) != before.st_size or _version(before) != _version(after):
+        if (
+            len(data) != before.st_size
+            or after.st_size != before.st_size
+            or after.st_mtime_ns != before.st_mtime_ns
+            or after.st_ctime_ns != before.st_ctime_ns
+        ):
             raise FolderUnreadable(
                 place, "the file changed while it was read", hint="try again when nothing writes it"
             )
@@ -246,10 +251,6 @@ class _Reading:
 
 def _identity(status: os.stat_result) -> _Identity:
     return (status.st_dev, status.st_ino)
-
-
-def _version(status: os.stat_result) -> tuple[int, int, int]:
-    return (status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def _special(path: str) -> FolderRefused:

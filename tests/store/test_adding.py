@@ -21,7 +21,9 @@ from spm_store.store import Store
 from tests.support.stored import COUNTER, GREETER, contents, names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from spm_store.durable import Durability
 
 MANY = tuple(FileEntry(f"d{n % 7}/file-{n}", b"%d" % n, executable=n % 3 == 0) for n in range(160))
 
@@ -297,6 +299,61 @@ def test_a_disk_that_refuses_leaves_the_store_as_it_was(
     assert kept(store) == before
     assert names(store.root / "tmp") == names(store.root / "trash") == []
     assert len(list(store.trees())) == 1
+
+
+class FlushingDisk(Disk):
+    """A disk whose wait number ``failing`` fails, and the others do not wait."""
+
+    def __init__(self, failing: int = -1) -> None:
+        self.calls = list[str]()
+        self._failing = failing
+
+    def sync_all(self, path: str) -> bool:
+        self.calls.append("sync_all")
+        if len(self.calls) - 1 == self._failing:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), path)
+        return True
+
+    def commit(self, write: Callable[[], None]) -> None:
+        self.calls.append("commit")
+        write()
+
+
+LARGE = (FileEntry("SKILL.md", b"large"), FileEntry("data", bytes(5_000_000)))
+
+
+def test_the_disk_begins_to_write_before_the_barrier(store: Store) -> None:
+    disk = FlushingDisk()
+    with Store(store.root, disk=disk, durability="batch") as flushing:
+        flushing.add((*LARGE, *MANY), name="large")
+
+    assert disk.calls == ["sync_all", "sync_all", "commit"]
+
+
+@pytest.mark.parametrize("durability", ["none", "strict"])
+def test_the_disk_is_not_hurried_where_nothing_or_each_file_is_waited_for(
+    store: Store, durability: Durability
+) -> None:
+    disk = FlushingDisk()
+    with Store(store.root, disk=disk, durability=durability) as flushing:
+        flushing.add((*LARGE, *MANY), name="large")
+
+    assert disk.calls == ["commit"]
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_what_the_disk_could_not_write_is_not_in_the_store(store: Store, failing: int) -> None:
+    store.add(COUNTER, name="counter")
+    before = kept(store)
+
+    with (
+        Store(store.root, disk=FlushingDisk(failing), durability="batch") as flushing,
+        pytest.raises(StoreFailure) as caught,
+    ):
+        flushing.add((*LARGE, *MANY), name="large")
+
+    assert caught.value.number == errno.EIO
+    assert kept(store) == before
 
 
 def test_whether_reflinks_work_is_asked_once_a_store(store: Store) -> None:
