@@ -19,6 +19,8 @@ TYPE_CHECKING = False  # type checkers know the name; importing typing costs mil
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from spm_store.durable import Disk
+
     Skill = tuple[str, str, str]
     """Name, version, and the tree's digest in hex."""
 
@@ -54,13 +56,15 @@ class FirstSet:
         skills: Sequence[Skill],
         *,
         durable: bool,
-        disk: type[Calls] | Calls = Calls,
+        disk: type[Calls] | Disk = Calls,
     ) -> None:
         """Know the store and the skills, sorted by name; nothing is done yet."""
         self._store, self._skills, self._durable, self._disk = store, skills, durable, disk
         self._listing = listing_of(skills)
         self.digest = set_digest(self._listing)
-        self._lease, self._held = "", -1
+        self._lease = ""
+        self.held = -1
+        """The descriptor that holds the lease, once there is one."""
         self._staged = ""
 
     def make(self, place: str) -> bool:
@@ -83,7 +87,7 @@ class FirstSet:
 
     def close(self) -> None:
         """Let go of the lease; what the system refuses to remove now is swept later."""
-        if self._held < 0:
+        if self.held < 0:
             return
         try:
             if self._staged and os.path.lexists(self._staged):
@@ -96,8 +100,8 @@ class FirstSet:
         except OSError:
             pass  # the flock is let go of below: the next transaction sweeps the folder
         finally:
-            os.close(self._held)
-            self._held = -1
+            os.close(self.held)
+            self.held = -1
 
     def _take_lease(self, purpose: str) -> bool:
         """Say what is needed, before anyone asks whether it is there."""
@@ -105,8 +109,8 @@ class FirstSet:
 
         self._lease = f"{self._store}/{_WORK_FOLDER}/{os.urandom(16).hex()}"
         self._disk.make_folder(self._lease, 0o700)
-        self._held = os.open(self._lease, _FOLDER_FLAGS)
-        fcntl.flock(self._held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self.held = os.open(self._lease, _FOLDER_FLAGS)
+        fcntl.flock(self.held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if not os.path.lexists(self._lease):
             return False  # a sweeper was quicker
         boot = read_text("/proc/sys/kernel/random/boot_id").strip()
