@@ -12,8 +12,13 @@ from pathlib import Path
 import pytest
 
 from spm import __version__
+from spm_spec.lock import Lock, LockEntry, render_lock
+from spm_spec.sources import RegistrySource
+from spm_spec.versions import Version
 from spm_store.roots import root_path
+from spm_store.store import Store
 from tests.support.program import Program, write_skill
+from tests.support.stored import COUNTER, GREETER
 
 HEAVY = {"typer", "pydantic", "aiohttp", "asyncio", "rich", "sqlalchemy", "tomlkit", "yaml"}
 _MODULES = """
@@ -144,6 +149,49 @@ def test_a_lock_never_shown_is_installed_without_the_full_program(tmp_path: Path
     assert list((program.root / "data/store/v1/tmp").iterdir()) == []
     assert "typing" not in _imported(program, "install", folder=warm)
     assert _laid_out(warm) == _laid_out(full)
+
+
+def _plain_project(program: Program) -> Path:
+    """A project whose lock pins two skills of a registry that the store has."""
+    entries: list[LockEntry] = []
+    with Store.open(program.root / "data/store/v1", durability="none") as store:
+        for name, files in (("counter", COUNTER), ("greeter", GREETER)):
+            tree = store.add(files, name=name, version="1.0.0").digest
+            source = RegistrySource("https://skills.example.org")
+            version = Version.parse("1.0.0")
+            entries.append(LockEntry(name, version, source, tree, "0" * 64, 7))
+    project = program.root / "plain"
+    project.mkdir()
+    requirements = tuple(f"{entry.name}@^1" for entry in entries)
+    (project / "skills.lock").write_text(render_lock(Lock(requirements, {}, tuple(entries))))
+    (project / "skills.toml").write_text('[skills]\ngreeter = "^1"\ncounter = "^1"\n')
+    return project
+
+
+@pytest.mark.parametrize("words", [["install"], ["install", "--frozen"]])
+def test_a_plain_lock_never_shown_is_installed_with_next_to_nothing(
+    tmp_path: Path, words: list[str]
+) -> None:
+    program = Program.below(tmp_path)
+    unseen = _plain_project(program)
+    full, warm, other = (_copy_of(unseen, name) for name in ("full", "warm", "other"))
+
+    imported = _imported(program, *words, folder=unseen)
+
+    assert not {"typing", "dataclasses", "re", "json"} & imported
+    assert "sqlite3" not in _imported(program, *words, folder=warm)
+    (known,) = (program.root / "cache/locks").iterdir()
+    compiled = known.read_bytes()
+    _forget_shown(program)
+    assert program("install", "--json", folder=full).code == 0
+    (known,) = (program.root / "cache/locks").iterdir()
+    assert known.read_bytes() == compiled
+    assert _laid_out(unseen) == _laid_out(full) == _laid_out(warm)
+    assert _root_of(program, unseen).replace(b"/plain\n", b"/full\n") == _root_of(program, full)
+    done = program(*words, folder=other)
+    assert done.err == "installed 2 skills (0 downloaded, 2 from the store)\n"
+    assert program("store", "verify", folder=unseen).code == 0
+    assert list((program.root / "data/store/v1/tmp").iterdir()) == []
 
 
 @pytest.mark.needs("git")
