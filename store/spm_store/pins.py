@@ -35,11 +35,7 @@ class Pins:
     @contextmanager
     def pinned(self, digest: Digest, purpose: str) -> Generator[None]:
         """Want ``digest`` until the block ends."""
-        try:
-            lease = self._idle.pop()
-            lease.purpose = purpose
-        except IndexError:
-            lease = self._take(purpose)
+        lease = self._idle_for(purpose) or self._take(purpose)
         try:
             lease.want([digest])
             yield
@@ -57,6 +53,19 @@ class Pins:
         """Close what its user forgot."""
         with suppress(AttributeError):
             self.close()
+
+    def _idle_for(self, purpose: str) -> Lease | None:
+        """Return an idle lease, one that had the same purpose if there is one."""
+        for lease in tuple(self._idle):
+            if lease.purpose == purpose:
+                with suppress(ValueError):  # another thread took it
+                    self._idle.remove(lease)
+                    return lease
+        with suppress(IndexError):
+            lease = self._idle.pop()
+            lease.purpose = purpose
+            return lease
+        return None
 
     def _give_back(self, lease: Lease) -> None:
         if self.process != os.getpid():

@@ -444,3 +444,25 @@ def test_a_text_has_one_escaped_form(text: str) -> None:
     except ValueError:
         return
     assert escaped(found) == text
+
+
+def test_a_lease_that_is_used_again_says_what_it_is_for_now(store: Store) -> None:
+    root = str(store.root)
+    first, second = store.add(GREETER, name="greeter"), store.add(COUNTER, name="counter")
+    said: list[tuple[str, frozenset[bytes]]] = []
+
+    for tree, purpose in ((first, "one"), (second, "one"), (first, "two"), (second, "three")):
+        with store.pinned(tree.digest, purpose):
+            (lease,) = live_leases(root)
+            said.append((lease.purpose, lease.wants))
+    (idle,) = live_leases(root)
+
+    assert said == [
+        ("one", frozenset({first.digest.raw})),
+        ("one", frozenset({second.digest.raw})),
+        ("two", frozenset({first.digest.raw})),
+        ("three", frozenset({second.digest.raw})),
+    ]
+    assert idle.wants == frozenset()
+    store.close()
+    assert live_leases(root) == ()
