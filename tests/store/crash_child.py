@@ -1,9 +1,9 @@
 """Run one scenario again and again, killed before, inside or after each change of the disk.
 
-``python -m tests.store.crash_child FOLDER SCENARIO [PART PARTS]`` prints one JSON line a point:
+``python -m tests.store.crash_child FOLDER SCENARIO PART PARTS`` prints one JSON line a point:
 where it was, and what was wrong afterwards (nothing, if all is well); before them one line with
-the calls of a whole run, and what changed the disk without a call. It forks, so it stays out of
-the process that runs the tests.
+the calls of a whole run, and what changed the disk without a call. With FOLDER alone it prints
+such a line for every scenario. It forks, so it stays out of the process that runs the tests.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.store.crash_invariants import wrong_after
-from tests.store.crash_world import SCENARIOS, World
+from tests.store.crash_scenarios import SCENARIOS
+from tests.store.crash_world import World
 from tests.store.dying_disk import DyingDisk, points_of
 
 if TYPE_CHECKING:
@@ -67,10 +68,10 @@ def try_point(world: World, scenario: Scenario, log: Path, point: Point, before:
     return {"where": log.read_text(), "wrong": wrong_after(world, scenario)}
 
 
-def run(folder: Path, name: str, part: int, parts: int) -> None:
+def run(folder: Path, name: str, part: int = 0, parts: int = 0) -> None:
     """Try each ``parts``-th point; none if ``parts`` is 0."""
     scenario, log = SCENARIOS[name], folder / "log"
-    world = World(folder / "world", scenario.durability)
+    world = World(folder / name, scenario.durability)
     scenario.prepare(world)
     before = world.state()
     whole = count(world, scenario, log)
@@ -82,5 +83,8 @@ def run(folder: Path, name: str, part: int, parts: int) -> None:
 
 
 if __name__ == "__main__":
-    part, parts = map(int, sys.argv[3:] or ("0", "0"))
-    run(Path(sys.argv[1]), sys.argv[2], part, parts)
+    if sys.argv[2:]:
+        run(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    else:
+        for each in SCENARIOS:
+            run(Path(sys.argv[1]), each)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.store.crash_invariants import wrong_after
-from tests.store.crash_world import SCENARIOS, World
+from tests.store.crash_scenarios import SCENARIOS
+from tests.store.crash_world import World
 from tests.store.power_loss import power_cuts
 from tests.store.recorded_disk import RecordingDisk
 
@@ -45,15 +46,14 @@ def recorded(name: str, world: World, *, lying: bool = False) -> Recording:
     return disk.recording
 
 
-def found_wrong(name: str, world: World, recording: Recording, states: int) -> list[str]:
-    """Build each state and return what does not hold."""
-    wrong: list[str] = []
+def found_wrong(name: str, world: World, recording: Recording, states: int) -> Iterator[str]:
+    """Build each state and yield what does not hold."""
     for cut in power_cuts(recording, states, f"{name} {world.durability}"):
         world.put_back(cut.state)
         last = recording.calls[cut.call] if cut.call >= 0 else "nothing"
         where = f"state {cut.number}, {cut.pattern}, after {cut.call} {last}"
-        wrong += [f"{where}: {one}" for one in wrong_after(world, SCENARIOS[name], power_cut=True)]
-    return wrong
+        for one in wrong_after(world, SCENARIOS[name], power_cut=True):
+            yield f"{where}: {one}"
 
 
 @pytest.mark.parametrize("durability", ["batch", "strict", "none"])
@@ -64,7 +64,7 @@ def test_a_power_cut_at_any_moment_leaves_nothing_broken_that_is_called_valid(
     world = World(folder / "world", durability)
     recording = recorded(name, world)
 
-    wrong = found_wrong(name, world, recording, STATES[durability])
+    wrong = list(found_wrong(name, world, recording, STATES[durability]))
 
     assert wrong == []
 
@@ -80,10 +80,13 @@ def test_a_disk_that_does_not_wait_is_found_out(folder: Path, name: str) -> None
     assert any(": called valid: " in one for one in wrong)
 
 
-def test_a_project_that_a_disk_which_does_not_wait_spoils_is_found_out(folder: Path) -> None:
+@pytest.mark.parametrize("name", ["install-update", "copies-update"])
+def test_a_project_that_a_disk_which_does_not_wait_spoils_is_found_out(
+    folder: Path, name: str
+) -> None:
     world = World(folder / "world", "batch")
-    recording = recorded("install-update", world, lying=True)
+    recording = recorded(name, world, lying=True)
 
-    wrong = found_wrong("install-update", world, recording, ENOUGH_TO_TELL)
+    wrong = found_wrong(name, world, recording, ENOUGH_TO_TELL)
 
     assert any(": generation 2: " in one for one in wrong)
