@@ -8,54 +8,58 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from spm_store.blobs import mode_of
-from spm_store.trees import FOLDER_MODE, decode_directories
+from spm_spec.tree_directory import Kind, directory_digest
+from spm_store.blobs import EXECUTABLE_MODE, FILE_MODE
+from spm_store.trees import FOLDER_MODE, split_directories
 
 if TYPE_CHECKING:
     from spm_spec.digests import Digest
+    from spm_spec.tree_directory import Row
 
-_FOLDER = stat.S_IFDIR | FOLDER_MODE
+_MODES = {
+    int(Kind.FILE): stat.S_IFREG | FILE_MODE,
+    int(Kind.EXECUTABLE): stat.S_IFREG | EXECUTABLE_MODE,
+    int(Kind.DIRECTORY): stat.S_IFDIR | FOLDER_MODE,
+}
 
 
 def looks_whole(place: str, encoded: bytes, digest: Digest) -> bool:
     """Whether the folder ``place`` looks like the tree ``digest``; opens no file.
 
-    ``encoded`` is what the index keeps of its directories.
+    ``encoded`` is what the index keeps of its directories. Each is reached by its digest,
+    so what it says was checked when the tree was added.
     """
+    found = {directory_digest(each).raw: each for each in split_directories(encoded)}
+    pending = [(place, digest.raw)]
     try:
-        files = decode_directories(encoded, digest)
-    except ValueError:
+        while pending:
+            folder, wanted = pending.pop()
+            rows = _rows(found[wanted])
+            # A name leads below this folder only if this folder lists it.
+            if not _has(folder, {name: (_MODES[kind], size) for name, kind, _, size in rows}):
+                return False
+            pending += [
+                (f"{folder}/{name}", below)
+                for name, kind, below, _ in rows
+                if kind == Kind.DIRECTORY
+            ]
+    except (OSError, KeyError, TypeError, ValueError):
         return False
-    folders: dict[str, dict[str, tuple[int, int]]] = {"": {}}
-    for file in files:
-        parent, _, name = file.path.rpartition("/")
-        mode = stat.S_IFREG | mode_of(executable=file.executable)
-        _opened(folders, parent)[name] = (mode, file.size)
-    try:
-        return all(
-            _has(f"{place}/{path}" if path else place, names) for path, names in folders.items()
-        )
-    except OSError:
-        return False
+    return True
 
 
-def _opened(
-    folders: dict[str, dict[str, tuple[int, int]]], path: str
-) -> dict[str, tuple[int, int]]:
-    """Return what is in the folder ``path``, adding it to the one above when it is new."""
-    found = folders.get(path)
-    if found is None:
-        found = folders[path] = {}
-        parent, _, name = path.rpartition("/")
-        _opened(folders, parent)[name] = (_FOLDER, -1)
-    return found
+def _rows(directory: bytes) -> list[Row]:
+    import msgpack  # type: ignore[import-untyped]  # it ships no types
+
+    unpacked = msgpack.unpackb(directory)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return cast("list[Row]", unpacked)
 
 
 def _has(folder: str, names: dict[str, tuple[int, int]]) -> bool:
     """Whether ``folder`` has just these names, each of its mode and, if a file, its size."""
-    if os.lstat(folder).st_mode != _FOLDER:
+    if os.lstat(folder).st_mode != _MODES[Kind.DIRECTORY]:
         return False
     seen = 0
     with os.scandir(folder) as entries:
@@ -65,7 +69,7 @@ def _has(folder: str, names: dict[str, tuple[int, int]]) -> bool:
                 return False
             status = entry.stat(follow_symlinks=False)
             mode, size = expected
-            if status.st_mode != mode or (size >= 0 and status.st_size != size):
+            if status.st_mode != mode or (status.st_size != size and stat.S_ISREG(mode)):
                 return False
             seen += 1
     return seen == len(names)

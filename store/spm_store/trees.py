@@ -186,7 +186,7 @@ def decode_directories(encoded: bytes, digest: Digest) -> tuple[TreeFile, ...]:
     """
     from spm_spec.tree import InvalidTree, Kind, TreeFile, decode_directory, directory_digest
 
-    by_digest = {directory_digest(directory): directory for directory in _split(encoded)}
+    by_digest = {directory_digest(directory): directory for directory in split_directories(encoded)}
     files: list[TreeFile] = []
     pending = [("", digest)]
     while pending:
@@ -208,8 +208,8 @@ def decode_directories(encoded: bytes, digest: Digest) -> tuple[TreeFile, ...]:
     return tuple(sorted(files, key=lambda file: file.path.encode()))
 
 
-def _split(encoded: bytes) -> Iterator[bytes]:
-    """Yield the directories; what is cut off is one no digest leads to."""
+def split_directories(encoded: bytes) -> Iterator[bytes]:
+    """Yield what was joined; what is cut off is a directory no digest leads to."""
     start = 0
     while start < len(encoded):
         end = start + _LENGTH_BYTES + int.from_bytes(encoded[start : start + _LENGTH_BYTES], "big")
