@@ -24,6 +24,11 @@ class Calls:
     remove_folder = staticmethod(os.rmdir)
 
     @staticmethod
+    def link(source: str, target: str) -> None:
+        """Give a file or a symlink a second name."""
+        os.link(source, target, follow_symlinks=False)
+
+    @staticmethod
     def write_file(path: str, data: bytes, mode: int) -> None:
         """Create a file that does not exist."""
         descriptor = os.open(path, _NEW_FILE, mode)

@@ -106,6 +106,30 @@ def test_listing_and_name_are_those_of_every_set(skills: list[Skill]) -> None:
     assert set_digest(listing) == sets.set_digest(listing)
 
 
+def test_links_are_shared_with_the_newest_set_where_they_say_the_same(
+    store: Store, skills: list[Skill]
+) -> None:
+    other = store.add(GREETER[:1], name="counter", version="1.0.0")
+    with store.lease("a test") as lease:
+        before = store.show([Shown("counter", "1.0.0", other.digest), *shown_of(skills)[1:]], lease)
+    first = FirstSet(str(store.root), skills, durable=False)
+    try:
+        made = first.make("/home/ann/work")
+    finally:
+        first.close()
+
+    place = store.root / "sets" / first.digest
+    assert made
+    assert {path.name: path.lstat().st_nlink for path in place.iterdir()} == {
+        ".listing": 1,
+        "counter": 1,
+        "greeter": 2,
+    }
+    assert (place / "greeter").lstat().st_ino == (before.path / "greeter").lstat().st_ino
+    assert (place / "counter").readlink() != (before.path / "counter").readlink()
+    assert store.verify() == ()
+
+
 @pytest.mark.parametrize(
     "lack", ["row", "tree", "tree is a link", "shelf", "version", "name", "set", "lock", "shared"]
 )
