@@ -112,6 +112,7 @@ def roll_back(project: Project, store: Store, *, force: bool = False) -> RolledB
     if not force:
         _refuse_edits(project, current, wanted)
     lock = _lock_of(wanted)
+    _refuse_torn(wanted, lock)
     placing = Placing.looked_at(
         target, lock, "symlink" if wanted.is_linked else "copy", store, force=force
     )
@@ -176,6 +177,20 @@ def _lock_of(generation: Generation) -> Lock:
         return parse_lock(text, origin=f"{generation.path}/{LOCK_NAME}")
     except SpmError as error:
         raise GenerationIncomplete(generation, [f"its `{LOCK_NAME}` as it was"]) from error
+
+
+def _refuse_torn(generation: Generation, lock: Lock) -> None:
+    """Refuse a manifest that is not the one its lock was made from, as a power cut leaves it."""
+    from spm_spec.errors import SpmError
+    from spm_spec.manifest import parse_manifest
+
+    text = _document(generation, MANIFEST_NAME).decode(errors="replace")
+    try:
+        torn = not lock.matches(parse_manifest(text, origin=f"{generation.path}/{MANIFEST_NAME}"))
+    except SpmError:
+        torn = True
+    if torn:
+        raise GenerationIncomplete(generation, [f"its `{MANIFEST_NAME}` as it was"])
 
 
 def _refuse_edits(project: Project, current: Generation, wanted: Generation) -> None:

@@ -229,6 +229,27 @@ def test_rollback_says_so_when_the_store_lost_a_tree(
     assert snapshot(manager.project.root) == before
 
 
+@pytest.mark.parametrize(
+    "text", [b"", b"\0" * 40, b'[skills]\nbeta = { path = "../skills/beta" }\n']
+)
+def test_rollback_refuses_a_manifest_that_a_power_cut_tore(
+    manager: SkillManager, text: bytes
+) -> None:
+    waiting = manager.synchronous
+    waiting.install(path_to("alpha"))
+    waiting.install(path_to("beta"))
+    (skills_of(manager) / ".generations/1/skills.toml").write_bytes(text)
+    before = snapshot(manager.project.root)
+
+    with pytest.raises(GenerationIncomplete) as caught:
+        waiting.rollback()
+
+    assert caught.value.message == (
+        "generation 1 needs its `skills.toml` as it was, which is no longer there"
+    )
+    assert snapshot(manager.project.root) == before
+
+
 def test_a_rollback_killed_anywhere_is_finished_by_the_same_command(
     manager: SkillManager, program: Program
 ) -> None:
