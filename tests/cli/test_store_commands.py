@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from spm_store.durable import Disk, remove_tree
 from spm_store.store import Store
 from tests.support.program import Program, snapshot, write_skill
 from tests.support.stored import COUNTER, GREETER
@@ -162,7 +163,7 @@ def test_a_store_that_was_lost_is_filled_again_and_collected_as_before(
 ) -> None:
     write_skill(program.root, "beta")
     assert program("add", "path:../beta", folder=project).code == 0
-    shutil.rmtree(program.root / "data")
+    remove_tree(Disk(), str(program.root / "data"))
 
     installed = program("install", folder=project)
     collected = program("store", "gc", "--max-age", "0", "--json")
