@@ -75,11 +75,11 @@ class FirstSet:
         Whatever it says, and however it fails, ``close`` comes after.
         """
         purpose = f"installing into {place}"
-        if not _is_plain_store(self._store) or not _is_plain(purpose):
-            return False
-        if os.path.lexists(f"{self._store}/sets/{self.digest}"):
-            return False
         try:
+            if not _is_plain_store(self._store) or not _is_plain(purpose):
+                return False
+            if os.path.lexists(f"{self._store}/sets/{self.digest}"):
+                return False
             if not self._take_lease(purpose) or not self._has_all():
                 return False
             self._build()
