@@ -28,6 +28,8 @@ SET_CONTEXT = "skills-package-manager 2026-11 set v1"
 _LOCAL = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "tmpfs", "overlay", "zfs"})
 _GROUP_SHARES = 0o2020  # set-group-id, and writable for the group
 _FORMAT = 2
+_LISTED_FOR_ONE = 4
+"""So many names of a folder are read in the time that one of them is asked for."""
 _WORK_FOLDER = "tmp"
 _SETS_LOOKED_AT, _STRANGERS = 100, 50
 """Among so many the newest is found; after so many other links, no more are tried."""
@@ -129,22 +131,33 @@ class FirstSet:
 
     def _has_all(self) -> bool:
         """Whether every tree has a row and a folder, and a shelf with the version."""
-        names = self._names()
-        if names is None:
-            return False
-        store = self._store
+        names, total = self._names()
+        store, folders = self._store, self._folders(total)
         for name, version, tree in self._skills:
             if names.get(tree) != name:
                 return False
             folder = f"{tree}-{name}"
             if os.readlink(f"{store}/shelves/{folder}/{version}") != f"../../trees/{folder}":
                 return False
-            if not stat.S_ISDIR(os.lstat(f"{store}/trees/{folder}").st_mode):
+            if folders is None:
+                if not stat.S_ISDIR(os.lstat(f"{store}/trees/{folder}").st_mode):
+                    return False
+            elif folder not in folders:
                 return False
         return True
 
-    def _names(self) -> dict[str, str] | None:
-        """The name in the index of each tree that has a row; ``None`` for another format."""
+    def _folders(self, total: int) -> set[str] | None:
+        """Every tree's folder, where reading them all costs less than asking for each."""
+        if total > _LISTED_FOR_ONE * len(self._skills):
+            return None
+        with os.scandir(f"{self._store}/trees") as entries:
+            return {entry.name for entry in entries if entry.is_dir(follow_symlinks=False)}
+
+    def _names(self) -> tuple[dict[str, str], int]:
+        """The name of each tree that has a row, and how many rows there are in all.
+
+        Nothing from an index of another format.
+        """
         import sqlite3
 
         trees = [tree for _, _, tree in self._skills]
@@ -152,7 +165,8 @@ class FirstSet:
         connection = sqlite3.connect(place, timeout=60.0, isolation_level=None, uri=True)
         try:
             if connection.execute("PRAGMA user_version").fetchone() != (_FORMAT,):
-                return None
+                return {}, 0
+            ((total,),) = connection.execute("SELECT count(*) FROM trees")
             found: dict[str, str] = {}
             for start in range(0, len(trees), _QUERY_DIGESTS):
                 some = [bytes.fromhex(tree) for tree in trees[start : start + _QUERY_DIGESTS]]
@@ -162,7 +176,7 @@ class FirstSet:
                     found[digest.lower()] = name
         finally:
             connection.close()
-        return found
+        return found, total
 
     def _build(self) -> None:
         """Make the set in the lease."""

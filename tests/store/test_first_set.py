@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from spm_spec.digests import Digest
+from spm_spec.tree import FileEntry
 from spm_store import sets
 from spm_store.bare import Calls
 from spm_store.durable import Disk
@@ -53,9 +54,11 @@ class EndingDisk(Disk):
 
 
 @pytest.fixture
-def skills(store: Store) -> list[Skill]:
-    """Two skills that the store has, with their shelves."""
+def skills(store: Store, request: pytest.FixtureRequest) -> list[Skill]:
+    """Two skills that the store has, with their shelves; and others, if a number is asked for."""
     made: list[Skill] = []
+    for number in range(getattr(request, "param", 0)):
+        store.add([FileEntry("SKILL.md", b"%d" % number)], name=f"other-{number}")
     for name, files in SKILLS.items():
         tree = store.add(files, name=name, version="1.0.0")
         made.append((name, "1.0.0", tree.digest.hex))
@@ -130,6 +133,7 @@ def test_links_are_shared_with_the_newest_set_where_they_say_the_same(
     assert store.verify() == ()
 
 
+@pytest.mark.parametrize("skills", [0, 10], indirect=True)
 @pytest.mark.parametrize(
     "lack", ["row", "tree", "tree is a link", "shelf", "version", "name", "set", "lock", "shared"]
 )
