@@ -4,7 +4,8 @@
 
 Each round has a lock of its own (other skills of the same store), so that the first
 project of a round shows a set that this machine never showed; the second project has
-the same lock. Both stand beside one Python process that makes as many symlinks.
+the same lock. Both stand beside one Python process that makes as many symlinks. From the
+second round on, most links of a new set are those of another, as when a lock changes.
 """
 
 from __future__ import annotations
