@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from spm_store.durable import Durability
     from tests.store.recorded_disk import Recording
 
-STATES = {"batch": 40, "strict": 15, "none": 15}
+STATES = {"batch": 34, "strict": 12, "none": 12}
 """How many of the states a power cut may leave are tried of each scenario."""
 ENOUGH_TO_TELL = 200
 """States, of which some come after the rows, on a disk that does not wait."""
