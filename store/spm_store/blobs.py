@@ -1,6 +1,6 @@
 """One file a blob, named by its digest, and how trees share it.
 
-``blobs/<first two hex digits>/<digest>[-x]``: the same bytes with and without the
+``blobs/<first hex digit>/<digest>[-x]``: the same bytes with and without the
 executable bit are two files, because a hard link shares the mode. The empty blob is
 never shared: a thousand empty files must not be one inode.
 """
@@ -41,8 +41,17 @@ def mode_of(*, executable: bool) -> int:
 
 def blob_name(file: TreeFile) -> str:
     """Return the path of a blob below ``blobs/``."""
-    digits = file.digest.hex
-    return f"{digits[:2]}/{digits}-x" if file.executable else f"{digits[:2]}/{digits}"
+    return name_of_digits(file.digest.hex, executable=file.executable)
+
+
+def name_of_digits(digits: str, *, executable: bool) -> str:
+    """Return the path below ``blobs/`` of the blob with this digest in hex."""
+    return f"{digits[0]}/{digits}-x" if executable else f"{digits[0]}/{digits}"
+
+
+def folder_of(name: str) -> str:
+    """Return the folder below ``blobs/`` that the blob ``name`` is in."""
+    return name[0]
 
 
 def read_file(path: str) -> tuple[bytes, os.stat_result]:
@@ -115,7 +124,7 @@ class Blobs:
         The folders of blobs that appear later are not looked into: what another process
         adds meanwhile is found when it is published.
         """
-        if name[:2] not in self._folders:
+        if folder_of(name) not in self._folders:
             return False
         try:
             status = os.lstat(self.path(name))
@@ -189,7 +198,7 @@ class Blobs:
 
     def _added(self, staged: str, name: str, final: str, mode: int) -> bool:
         """Make the blob, in a new folder if need be; False if another was first."""
-        folder = name[:2]
+        folder = folder_of(name)
         try:
             if folder not in self._folders:
                 self._make_folder(folder)

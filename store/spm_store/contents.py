@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 
 from spm_spec.digests import Digest
 from spm_spec.tree_directory import Kind
+from spm_store.blobs import name_of_digits
 from spm_store.errors import IndexDamaged
 
 if TYPE_CHECKING:
@@ -62,7 +63,6 @@ def _blobs(encoded: bytes) -> Iterator[NeededBlob]:
         nodes = msgpack.unpackb(view[start + _LENGTH_BYTES : end], raw=True)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
         for _, kind, digest, size in cast("list[tuple[bytes, int, bytes, int]]", nodes):
             if kind != Kind.DIRECTORY and size:
-                digits = digest.hex()
-                suffix = "-x" if kind == Kind.EXECUTABLE else ""
-                yield NeededBlob(f"{digits[:2]}/{digits}{suffix}", size)
+                name = name_of_digits(digest.hex(), executable=kind == Kind.EXECUTABLE)
+                yield NeededBlob(name, size)
         start = end

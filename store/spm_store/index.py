@@ -20,7 +20,7 @@ from spm_store.durable import Disk
 from spm_store.errors import IndexDamaged
 from spm_store.filesystems import MOUNT_TABLE
 from spm_store.index_connection import IndexConnection, is_damage
-from spm_store.index_schema import INSERT, make_index
+from spm_store.index_schema import FORMAT, INSERT, make_index
 
 if TYPE_CHECKING:
     import sqlite3
@@ -128,6 +128,11 @@ class Index:
         statement = "DELETE FROM trees WHERE digest = ?"
         values = [(digest,) for digest in digests]
         self._write(statement, values, disk, waits=self._durability != "none")
+
+    def is_older(self) -> bool:
+        """Whether the index has an older format, which the first writer migrates."""
+        with self._lock, self._file.translated():
+            return self._file.for_reading() is not None and self._file.format < FORMAT
 
     def mark_used(self, digests: Sequence[bytes], when: float, disk: Disk | None = None) -> None:
         """Say that the trees of ``digests`` were needed at ``when``; one database transaction."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from spm_store.errors import IndexDamaged, StoreTooNew
 from spm_store.filesystems import share_with_group
 from spm_store.leases import Lease
+from spm_store.older_layout import gather_blobs
 
 if TYPE_CHECKING:
     import sqlite3
@@ -124,7 +125,7 @@ def make_index(
 def migrate(
     connection: sqlite3.Connection, root: str, path: str, disk: Disk, durability: Durability
 ) -> None:
-    """Turn an index of format 1 into one of this format, after a backup beside it.
+    """Turn a store of format 1 into one of this format, after a backup of its index beside it.
 
     SQLite's own lock makes it one step: whoever else wants to write waits, and finds it
     done. Killed at any point, the index has the old format or the new one.
@@ -134,6 +135,7 @@ def migrate(
         found = check_format(path, connection)
         if found < FORMAT:
             _back_up(root, path, f"{root}/index-{found}.sqlite", disk, durability)
+            gather_blobs(root, disk, waits=durability != "none")
             disk.commit(lambda: _run(connection, _MIGRATION))
     finally:
         if connection.in_transaction:

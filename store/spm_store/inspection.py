@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from spm_spec.digests import DIGEST_BYTES, Digest
-from spm_store.blobs import mode_of
+from spm_store.blobs import mode_of, name_of_digits
 from spm_store.damage import Damage
 from spm_store.hashing import FOLDER_MODE, Hashing, Unhashable
 from spm_store.trees import decode_directories, walk_tree
@@ -33,17 +33,18 @@ def digits_of(name: str) -> str:
 
 def name_of_blob(blob: bytes) -> str:
     """Return the path below ``blobs/`` of a digest, followed by ``x`` if it is executable."""
-    digits = blob[:DIGEST_BYTES].hex()
-    return f"{digits[:2]}/{digits}-x" if len(blob) > DIGEST_BYTES else f"{digits[:2]}/{digits}"
+    return name_of_digits(blob[:DIGEST_BYTES].hex(), executable=len(blob) > DIGEST_BYTES)
 
 
 def blob_of_name(name: str) -> bytes | None:
     """Return the inverse of ``name_of_blob``; None for what names no blob."""
-    folder, _, base = name.partition("/")
-    digits = digits_of(base)
-    if not digits or folder != digits[:2] or base[_DIGITS:] not in {"", "-x"}:
+    base = name.rpartition("/")[2]
+    digits, suffix = digits_of(base), base[_DIGITS:]
+    if not digits or suffix not in {"", "-x"}:
         return None
-    return bytes.fromhex(digits) + (b"x" if base[_DIGITS:] else b"")
+    if name != name_of_digits(digits, executable=bool(suffix)):
+        return None
+    return bytes.fromhex(digits) + (b"x" if suffix else b"")
 
 
 def blobs_of(files: tuple[TreeFile, ...]) -> set[bytes]:

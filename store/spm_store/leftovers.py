@@ -158,7 +158,7 @@ def _digest_in(name: str) -> bytes | None:
 def _blob_names(folder: str) -> Iterator[str]:
     """Yield the names of all blobs, and of nothing else that is there."""
     for above in os.listdir(folder) if os.path.isdir(folder) else ():
-        if len(above) != 2 or not os.path.isdir(f"{folder}/{above}"):  # noqa: PLR2004 - two digits
+        if len(above) != 1 or not os.path.isdir(f"{folder}/{above}"):
             continue
         with os.scandir(f"{folder}/{above}") as entries:
             for entry in entries:

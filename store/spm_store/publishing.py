@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from spm_store.blobs import mode_of
+from spm_store.blobs import folder_of, mode_of
 from spm_store.durable import wait_for
 from spm_store.errors import StoreFailure
 from spm_store.leases import discard, gc_lock
@@ -75,7 +75,7 @@ class Publication:
         with suppress(OSError, StoreFailure):
             remove_unlisted(self._store, trees=self._published, blobs=list(self._copies))
             with gc_lock(self._root, exclusive=True):
-                for folder in sorted({name[:2] for name in self._copies}):
+                for folder in sorted({folder_of(name) for name in self._copies}):
                     with suppress(OSError):  # what is not empty stays
                         self._disk.remove_folder(f"{self._root}/blobs/{folder}")
 

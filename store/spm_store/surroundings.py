@@ -44,14 +44,22 @@ _RANDOM_DIGITS = 32
 _HEX_DIGITS = frozenset("0123456789abcdef")
 
 
-def foreign_entries(root: str) -> Iterator[Damage]:
-    """Yield the names in the folders of the store that no store makes, but not in trees."""
+def foreign_entries(root: str, *, blobs: bool = True) -> Iterator[Damage]:
+    """Yield the names in the folders of the store that no store makes, but not in trees.
+
+    Without ``blobs``, those of blobs are not looked at.
+    """
     yield from _foreign(root, _NAMES.__contains__)
     yield from _foreign(f"{root}/trees", _is_tree_name)
     yield from _foreign(f"{root}/{SHELVES}", _is_tree_name)
     yield from _foreign(f"{root}/{SETS}", is_set_name)
     yield from _foreign(f"{root}/{ROOTS}", _is_root_name)
     yield from _foreign(f"{root}/{WORK_FOLDER}", _is_random)
+    if blobs:
+        yield from _foreign_blobs(root)
+
+
+def _foreign_blobs(root: str) -> Iterator[Damage]:
     yield from _foreign(f"{root}/blobs", _is_blob_folder)
     for folder in filter(_is_blob_folder, _names_in(f"{root}/blobs")):
         for name in _names_in(f"{root}/blobs/{folder}"):
@@ -148,7 +156,7 @@ def _is_tree_name(name: str) -> bool:
 
 
 def _is_blob_folder(name: str) -> bool:
-    return len(name) == len("00") and _HEX_DIGITS.issuperset(name)
+    return len(name) == 1 and _HEX_DIGITS.issuperset(name)
 
 
 def _is_root_name(name: str) -> bool:

@@ -86,7 +86,10 @@ class _Pass:
         self._known = {row.digest for row in self._rows}
         for below in lower or ():
             self._known |= below._known  # noqa: SLF001  # of the same class
-        self._folders = _listed(f"{self._root}/blobs")
+        # An older format keeps its blobs elsewhere until the first writer moves them; its
+        # trees are hashed all the same.
+        self._knows_blobs = not layer.index.is_older()
+        self._folders = _listed(f"{self._root}/blobs") if self._knows_blobs else []
         self._suspicious: list[Row] = []
         self._needed: set[bytes] = set()
         self._wrong_blobs: set[bytes] = set()
@@ -183,7 +186,7 @@ class _Pass:
         """Yield the blobs that trees need and that are not there."""
         missing = {
             blob
-            for blob in self._needed - self._present
+            for blob in (self._needed - self._present if self._knows_blobs else ())
             if not os.path.lexists(f"{self._root}/blobs/{name_of_blob(blob)}")
         }
         if not missing:
@@ -198,7 +201,7 @@ class _Pass:
 
     def _around(self) -> Iterator[Damage]:
         """Yield what is wrong beside trees and blobs."""
-        yield from foreign_entries(self._root)
+        yield from foreign_entries(self._root, blobs=self._knows_blobs)
         yield from unreadable_roots(self._root)
         yield from wrong_links(self._root, self._lower, self._known)
 

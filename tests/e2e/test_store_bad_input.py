@@ -196,7 +196,7 @@ def test_foreign_files_in_the_store_are_named_and_left_alone(world: World) -> No
         world.store / "notes.txt",
         world.store / "trees/mine",
         world.store / "blobs/mine",
-        world.store / "blobs/ab/mine",
+        world.store / "blobs/a/mine",
         world.store / "shelves/mine",
         world.store / "sets/mine",
         world.store / "roots/mine",

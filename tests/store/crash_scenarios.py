@@ -184,8 +184,14 @@ def _import(world: World, disk: Disk | None = None) -> None:
 
 
 def with_format_1(world: World) -> None:
-    """Prepare the store of a spm that knew of no use of trees."""
+    """Prepare the store of a spm that knew of no use of trees, and kept blobs in 256 folders."""
     with_greeter(world)
+    blobs = world.root / "blobs"
+    for blob in list(blobs.glob("?/*")):
+        (blobs / blob.name[:2]).mkdir(exist_ok=True)
+        blob.rename(blobs / blob.name[:2] / blob.name)
+    for folder in blobs.glob("?"):
+        folder.rmdir()
     with closing(sqlite3.connect(world.root / "index.sqlite")) as connection:
         connection.executescript(_FORMAT_1)
 

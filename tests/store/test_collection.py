@@ -183,8 +183,8 @@ def test_what_killed_processes_left_goes_once_it_is_old(
     made = install(store, project, counter)
     (store.root / "trees" / f"{'0' * 64}-left").mkdir()
     (store.root / "shelves" / f"{'1' * 64}-left").mkdir()
-    (store.root / "blobs" / "22").mkdir()
-    (store.root / "blobs" / "22" / ("2" * 64)).write_bytes(b"left over")
+    (store.root / "blobs" / "2").mkdir(exist_ok=True)
+    (store.root / "blobs" / "2" / ("2" * 64)).write_bytes(b"left over")
     (store.root / "roots" / f".new-{'3' * 32}").write_bytes(b"half")
     (store.root / "trash" / "something").mkdir()
     (store.root / "trash" / "something" / "inside").write_bytes(b"")
@@ -218,7 +218,7 @@ def test_leftovers_that_are_young_stay(store: Store, project: Path) -> None:
 
 def test_what_the_store_never_makes_is_left_alone(store: Store, clock: Clock) -> None:
     store.add(GREETER, name="greeter")
-    for foreign in ("trees/README", "sets/mine", "shelves/mine", "blobs/mine", "blobs/00/mine"):
+    for foreign in ("trees/README", "sets/mine", "shelves/mine", "blobs/mine", "blobs/0/mine"):
         (store.root / foreign).parent.mkdir(exist_ok=True)
         (store.root / foreign).write_text("mine")
     clock.forward(8)
@@ -230,7 +230,7 @@ def test_what_the_store_never_makes_is_left_alone(store: Store, clock: Clock) ->
     assert (store.root / "sets/mine").read_text() == "mine"
     assert (store.root / "shelves/mine").read_text() == "mine"
     assert (store.root / "blobs/mine").read_text() == "mine"
-    assert (store.root / "blobs/00/mine").read_text() == "mine"
+    assert (store.root / "blobs/0/mine").read_text() == "mine"
 
 
 def test_a_store_that_is_not_there_is_not_made(tmp_path: Path) -> None:

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 AT_LEAST = {
     "add-first": 85,
-    "add-one": 45,
-    "add-several": 175,
-    "add-shelved": 200,
+    "add-one": 38,
+    "add-several": 140,
+    "add-shelved": 170,
     "clear": 35,
     "collect": 170,
     "copies-first": 165,
@@ -34,7 +34,7 @@ AT_LEAST = {
     "copies-update": 170,
     "import": 255,
     "install-first": 185,
-    "install-update": 260,
+    "install-update": 235,
     "migrate": 50,
     "rebuild": 8,
     "rebuild-damaged": 15,

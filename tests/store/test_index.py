@@ -49,9 +49,14 @@ def sql(store: Store, statement: str, *values: object) -> list[tuple[object, ...
 
 
 def made_old(store: Store) -> None:
-    """Add a tree, then write the index as the first format had it."""
+    """Add a tree, then put its blobs and write the index as the first format had them."""
     store.add(GREETER, name="greeter")
     store.close()
+    for blob in list((store.root / "blobs").glob("?/*")):
+        (store.root / "blobs" / blob.name[:2]).mkdir(exist_ok=True)
+        blob.rename(store.root / "blobs" / blob.name[:2] / blob.name)
+    for folder in (store.root / "blobs").glob("?"):
+        folder.rmdir()
     rows = sql(store, "SELECT digest, name, size, files, added, directories FROM trees")
     Path(store.index.path).unlink()
     with closing(sqlite3.connect(store.index.path, isolation_level=None)) as connection:
@@ -93,6 +98,7 @@ def test_the_first_change_migrates_and_keeps_a_backup(store: Store) -> None:
     assert store.index.rows([row.digest]) == [row]
     assert store.verified(counter.digest) == counter
     assert store.verify() == ()
+    assert {len(name) for name in names(store.root / "blobs")} == {1}
     assert names(store.root / "tmp") == []
 
 

@@ -256,7 +256,7 @@ def test_one_whole_copy_cures_every_tree_that_shared_the_file(store: Store, tmp_
 
 def test_a_damaged_blob_nobody_needs_is_removed(store: Store) -> None:
     store.add(GREETER, name="greeter")
-    lost = store.root / "blobs" / "00" / ("0" * 64)
+    lost = store.root / "blobs" / "0" / ("0" * 64)
     lost.parent.mkdir(exist_ok=True)
     lost.write_text("not these bytes")
     [damage] = [found for found in store.verify() if found.kind == "wrong-bytes"]
