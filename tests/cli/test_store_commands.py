@@ -382,12 +382,12 @@ def test_an_export_of_a_lock_that_is_not_installed_names_what_is_missing(
 def test_lower_stores_are_used_without_copying(program: Program, project: Path) -> None:
     lower = program.root / "data" / "store" / "v1"
     upper = program.root / "upper"
-    layers = {"SPM_STORE_PATH": f"{upper}:{lower}"}
+    layers = f"{upper}:{lower}"
     before = snapshot(lower)
     second = program.project("second", manifest='[skills]\nalpha = { path = "../alpha" }\n')
 
-    installed = program("install", folder=second, **layers)
-    told = program("store", "info", "--json", **layers).document
+    installed = program("install", folder=second, SPM_STORE_PATH=layers)
+    told = program("store", "info", "--json", SPM_STORE_PATH=layers).document
 
     assert installed.err.endswith("installed 1 skill (0 downloaded, 1 from the store)\n")
     skill = (second / ".roundtable/skills/alpha/1.0.0").resolve()
