@@ -14,7 +14,10 @@ from tests.support.program import Program, snapshot, write_skill
 from tests.support.stored import COUNTER, GREETER
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
+
+    from spm_spec.tree import FileEntry
 
 MONTHS_AGO = 10_000_000
 
@@ -104,8 +107,8 @@ def test_gc_says_what_it_would_remove_and_removes_it_only_then(
     assert program("status", folder=project).code == 0
 
 
-def _size(files: object) -> int:
-    return sum(len(entry.data) for entry in files)  # type: ignore[attr-defined]
+def _size(files: Iterable[FileEntry]) -> int:
+    return sum(len(entry.data) for entry in files)
 
 
 def test_gc_keeps_what_was_needed_lately_and_says_until_when(
