@@ -50,9 +50,8 @@ def orphan(program: Program) -> str:
 
 
 def digest_of(program: Program, name: str) -> str:
-    return next(
-        tree["tree"] for tree in program("store", "list", "--json").document if tree["name"] == name
-    )
+    trees = program("store", "list", "--json").document
+    return next(str(tree["tree"]) for tree in trees if tree["name"] == name)
 
 
 def test_info_tells_where_the_store_is_and_what_sharing_saves(
