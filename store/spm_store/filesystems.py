@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
@@ -169,7 +170,9 @@ class SharingDisk(Disk):
                 super().make_folder(path, _for_group(mode))
             finally:
                 os.umask(before)
-        self.set_mode(path, _for_group(mode & ~stat.S_IWOTH) | stat.S_ISGID)
+        # A lease is swept if its flock is not held yet: who uses the folder misses it then.
+        with suppress(FileNotFoundError):
+            self.set_mode(path, _for_group(mode & ~stat.S_IWOTH) | stat.S_ISGID)
 
     def write_file(self, path: str, data: bytes, mode: int) -> None:
         """Create a file; a writable one is writable for the group too."""

@@ -21,6 +21,7 @@ from spm_store.index_schema import (
     migrate,
     uri_path,
 )
+from spm_store.locks import making_shared
 
 if TYPE_CHECKING:
     import sqlite3
@@ -126,12 +127,20 @@ class IndexConnection:
             raise self.damaged("the index holds text that is no text") from error
 
     def _opened(self) -> sqlite3.Connection:
-        import sqlite3
-
         reach = self.reach
         access = "immutable=1" if reach == "unsafe" else self._access()
         self._writable = access == "mode=rw"
         self._seen = self._state()
+        if not self._writable or reach != "local":  # then no log is made
+            return self._connected(access, reach)
+        # A log that another user is just making would be ours to read only, and that
+        # for as long as it is open.
+        with making_shared(self._root):
+            return self._connected(access, reach)
+
+    def _connected(self, access: str, reach: Reach) -> sqlite3.Connection:
+        import sqlite3
+
         connection = sqlite3.connect(
             f"file:{uri_path(self.path)}?{access}",
             uri=True,

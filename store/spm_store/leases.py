@@ -24,7 +24,6 @@ from spm_store.errors import LeaseUnreadable, StoreFailure, storing
 from spm_store.filesystems import (
     MOUNT_TABLE,
     SharingDisk,
-    is_shared,
     may_remove,
     reach_of,
     refuse_unsafe,
@@ -39,6 +38,7 @@ from spm_store.lease_records import (
     record_bytes,
     unreadable,
 )
+from spm_store.locks import open_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
@@ -52,9 +52,8 @@ ABANDONED_SECONDS = 24 * 3600.0
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 _STORE_FOLDERS = ("", "blobs", "trees", "shelves", "sets", "roots", WORK_FOLDER, "trash")
-_SHARED_FOLDER, _SHARED_FILE = 0o2775, 0o664
+_SHARED_FOLDER = 0o2775
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_LOCK_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class LiveLease(NamedTuple):
@@ -290,9 +289,8 @@ def gc_lock(root: str, *, exclusive: bool, wait: bool = True) -> Generator[bool]
     import fcntl
 
     kind = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
-    descriptor = os.open(f"{root}/gc.lock", _LOCK_FLAGS, 0o666)
+    descriptor = open_lock(root)
     try:
-        _share_lock(descriptor, root)
         try:
             fcntl.flock(descriptor, kind if wait else kind | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -301,14 +299,6 @@ def gc_lock(root: str, *, exclusive: bool, wait: bool = True) -> Generator[bool]
         yield True
     finally:
         os.close(descriptor)
-
-
-def _share_lock(descriptor: int, root: str) -> None:
-    """Let the group of a shared store hold a lock file that we made."""
-    status = os.fstat(descriptor)
-    ours = status.st_uid == os.geteuid()
-    if ours and stat.S_IMODE(status.st_mode) != _SHARED_FILE and is_shared(root):
-        os.fchmod(descriptor, _SHARED_FILE)
 
 
 def _make_store_folders(root: str, disk: Disk) -> None:
