@@ -160,6 +160,7 @@ class Blobs:
         """
         final = self.path(name)
         try:
+            self._find_out(staged, mode, spare)
             if self._added(staged, name, final, mode):
                 return
             found = os.lstat(final)
@@ -195,6 +196,11 @@ class Blobs:
             return False
         _clones[self._kind] = self.copied = True
         return True
+
+    def _find_out(self, staged: str, mode: int, spare: str) -> None:
+        """Try the first reflink in the lease: others must not meet the file of one that fails."""
+        if self._kind not in _clones and self._cloned(staged, spare, mode):
+            self._disk.remove_file(spare)
 
     def _added(self, staged: str, name: str, final: str, mode: int) -> bool:
         """Make the blob, in a new folder if need be; False if another was first."""
