@@ -72,6 +72,22 @@ def use(root: Path, user: int, script: str, *, group: int = GROUP) -> list[str]:
     return run.stdout.splitlines()
 
 
+def at_once(root: Path, script: str) -> list[tuple[str, str]]:
+    """Run ``script`` on the store as both users at once; return what each printed."""
+    with tempfile.TemporaryDirectory() as warm:
+        commands = [
+            [sys.executable, "-c", USE, *map(str, (root, user, GROUP, f"{warm}/{user}", script))]
+            for user in (ANNE, BEN)
+        ]
+        running = [
+            subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
+            )
+            for command in commands
+        ]
+        return [process.communicate() for process in running]
+
+
 ADD_GREETER = "print(store.add(GREETER, name='greeter').name)"
 ADD_COUNTER = "print(store.add(COUNTER, name='counter').name)"
 SHOW = "print(*(store.verified(tree.digest).name for tree in store.trees()), store.verify())"
@@ -224,20 +240,23 @@ for n in range(10):
     store.add([type(GREETER[0])("SKILL.md", b"%d" % n), GREETER[3]], name="both")
 print(len(list(store.trees())), store.verify())
 """
-    with tempfile.TemporaryDirectory() as warm:
-        commands = [
-            [sys.executable, "-c", USE, *map(str, (shared, user, GROUP, f"{warm}/{user}", script))]
-            for user in (ANNE, BEN)
-        ]
-        running = [
-            subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT
-            )
-            for command in commands
-        ]
-        ends = [process.communicate() for process in running]
+    ends = at_once(shared, script)
 
     assert ends == [("10 ()\n", "")] * 2
     with Store.open(shared) as store:
         assert store.add(COUNTER, name="counter").name == "counter"
         assert store.verify() == ()
+
+
+@as_root
+def test_the_index_can_be_written_by_whoever_opens_it_while_another_does(shared: Path) -> None:
+    use(shared, ANNE, ADD_GREETER)
+    # Who closes last removes the log, so it is made anew all the time.
+    script = """
+for n in range(100):
+    store.index.mark_used([next(store.trees()).digest.raw], n)
+    store.index.close()
+print("written")
+"""
+
+    assert at_once(shared, script) == [("written\n", "")] * 2
