@@ -17,7 +17,6 @@ from spm_store.index_schema import (
     FORMAT,
     check_file,
     check_format,
-    has_log,
     migrate,
     uri_path,
 )
@@ -160,12 +159,15 @@ class IndexConnection:
 
     def _prepare(self, connection: sqlite3.Connection, *, networked: bool) -> None:
         """Choose how to write: a log needs memory that all share, which machines do not."""
-        if networked and has_log(self.path):
+        if networked:
             # While nobody else may look, SQLite can do without that memory.
             connection.execute("PRAGMA locking_mode = EXCLUSIVE")
             check_format(self.path, connection)
-            connection.execute("PRAGMA journal_mode = DELETE")
+            (journal,) = connection.execute("PRAGMA journal_mode").fetchone()
+            if journal == "wal":
+                connection.execute("PRAGMA journal_mode = DELETE")
             connection.execute("PRAGMA locking_mode = NORMAL")
+            check_format(self.path, connection)  # the lock goes with the next reading
         level = "FULL" if networked else _SYNCHRONOUS[self._durability]
         connection.execute(f"PRAGMA synchronous = {level}")
 

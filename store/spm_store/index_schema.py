@@ -5,6 +5,7 @@ Format 2 adds ``used`` to format 1, which had every other column.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from typing import TYPE_CHECKING
@@ -24,8 +25,7 @@ FORMAT = 2  # PRAGMA user_version
 OLDEST_FORMAT = 1
 INDEX_MODE = 0o664  # in a store that a group shares
 
-_MAGIC = b"SQLite format 3\0"
-_HEADER_BYTES, _VERSION_AT, _WRITE_FORMAT_AT, _WAL = 100, 60, 18, 2
+_HEADER_BYTES = 100
 _TABLE = """
 CREATE TABLE {name} (
     digest BLOB PRIMARY KEY,
@@ -49,24 +49,23 @@ _MIGRATION = (
 
 
 def check_file(path: str) -> None:
-    """Refuse what cannot be an index this spm reads, before SQLite opens it.
+    """Refuse what cannot be an index, before SQLite opens it.
+
+    The file is looked at and not opened: closing it would take the locks of every
+    connection that this process has to it (fcntl(2), "advisory record locking").
 
     Raises:
-        IndexDamaged: it is no file, or no database.
-        StoreTooNew: a newer spm wrote it.
-        OSError: it cannot be read.
+        IndexDamaged: it is no file, or too short for a database.
+        OSError: it cannot be looked at.
 
     """
-    if not stat.S_ISREG(os.lstat(path).st_mode):
+    status = os.lstat(path)
+    if not stat.S_ISREG(status.st_mode):
         raise IndexDamaged(path, "the index is not a file")
-    with open(path, "rb") as file:
-        header = file.read(_HEADER_BYTES)
-    if len(header) < _HEADER_BYTES:
-        raise IndexDamaged(path, f"the index ends after {len(header)} bytes")
-    if not header.startswith(_MAGIC):
-        raise IndexDamaged(path, "file is not a database")
-    # A version that is only in the log so far is met by ``check_format``.
-    refuse_newer(path, int.from_bytes(header[_VERSION_AT : _VERSION_AT + 4], "big", signed=True))
+    if status.st_size < _HEADER_BYTES:
+        raise IndexDamaged(path, f"the index ends after {status.st_size} bytes")
+    if not os.access(path, os.R_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
 
 
 def check_format(path: str, connection: sqlite3.Connection) -> int:
@@ -86,12 +85,6 @@ def refuse_newer(path: str, found: int) -> None:
             f"the store has format {found}, this spm knows {FORMAT}",
             hint="use the newer spm that wrote it",
         )
-
-
-def has_log(path: str) -> bool:
-    """Whether the file says that it keeps a write-ahead log."""
-    with open(path, "rb") as file:
-        return file.read(_HEADER_BYTES)[_WRITE_FORMAT_AT : _WRITE_FORMAT_AT + 1] == bytes([_WAL])
 
 
 def make_index(

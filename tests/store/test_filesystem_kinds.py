@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
 from spm_spec.errors import EXIT_ENVIRONMENT
 from spm_store.errors import NetworkRefused
 from spm_store.filesystems import mount_of, reach_of, read_mounts
-from spm_store.index_schema import has_log
 from spm_store.store import Store
 from tests.support.stored import COUNTER, GREETER, contents, names
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 UNSAFE_HINT = (
     "choose a folder on a local disk with `SPM_DATA`;"
@@ -167,6 +163,11 @@ def test_a_store_without_dependable_locks_can_be_read(tmp_path: Path) -> None:
             store.add(COUNTER, name="counter")
 
     assert contents(local.root) == before
+
+
+def has_log(index: str) -> bool:
+    """Whether the file says that it keeps a write-ahead log (SQLite file format, 1.3.3)."""
+    return Path(index).read_bytes()[18] == 2
 
 
 def test_on_a_network_disk_the_index_keeps_no_log(tmp_path: Path) -> None:

@@ -516,3 +516,27 @@ def test_writing_without_an_index_says_what_to_do(store: Store) -> None:
 
     assert caught.value.message == f"{store.root}/index.sqlite: the index disappeared"
     assert caught.value.hint == REBUILD
+
+
+LAST_TO_LEAVE = """
+import sys
+from pathlib import Path
+from spm_store.store import Store
+
+with Store.open(Path(sys.argv[1])) as store:
+    print(len(list(store.trees())))
+"""
+
+
+def test_a_second_store_in_one_process_takes_no_lock_from_the_first(store: Store) -> None:
+    first = store.add(GREETER, name="greeter")
+    with Store.open(store.root) as second:
+        assert second.get(first.digest) == first
+    command = [sys.executable, "-c", LAST_TO_LEAVE, str(store.root)]
+    # Were the lock lost, who leaves would take away the log that ``store`` goes on writing.
+    before = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30)
+
+    store.add(COUNTER, name="counter")
+
+    after = subprocess.run(command, check=True, capture_output=True, text=True, timeout=30)
+    assert (before.stdout, after.stdout) == ("1\n", "2\n")
