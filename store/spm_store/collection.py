@@ -19,8 +19,9 @@ from spm_store.collected import Collection, RemovedTree
 from spm_store.durable import remove_tree
 from spm_store.errors import IndexDamaged, storing
 from spm_store.filesystems import may_remove
-from spm_store.leases import discard, gc_lock, sweep
+from spm_store.leases import discard, sweep
 from spm_store.leftovers import Leftovers
+from spm_store.locks import gc_lock
 from spm_store.marking import Marks
 from spm_store.plan import plan
 from spm_store.roots import ROOTS, unfinished_files

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import stat
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from time import time
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -38,10 +38,10 @@ from spm_store.lease_records import (
     record_bytes,
     unreadable,
 )
-from spm_store.locks import open_lock
+from spm_store.locks import gc_lock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Iterable
 
     from spm_spec.digests import Digest
     from spm_store.filesystems import Reach
@@ -278,27 +278,6 @@ def discard(root: str, disk: Disk, path: str) -> None:
         if os.path.isdir(path) and not os.path.islink(path) and not os.access(path, os.W_OK):
             disk.set_mode(path, 0o700)  # a read-only directory cannot change its parent
         disk.move(path, f"{root}/trash/{random_name()}")
-
-
-@contextmanager
-def gc_lock(root: str, *, exclusive: bool, wait: bool = True) -> Generator[bool]:
-    """Hold ``gc.lock``: shared to publish, exclusive to remove; yield whether it is held.
-
-    It is, if the caller waits; with ``wait=False`` it is not if another holds it.
-    """
-    import fcntl
-
-    kind = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
-    descriptor = open_lock(root)
-    try:
-        try:
-            fcntl.flock(descriptor, kind if wait else kind | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True
-    finally:
-        os.close(descriptor)
 
 
 def _make_store_folders(root: str, disk: Disk) -> None:

@@ -1,6 +1,6 @@
-"""Files that a group shares and that get their mode only after they were made.
+"""The lock of those who remove, and files that a group shares.
 
-A file is made under the umask of this process and given the group's rights after that.
+A file is made under the umask of this process and given its group's rights after that.
 Who of the group opens it in between is refused, or, as SQLite, can only read it. So in
 a shared store such files are made while the store's folder itself is locked.
 """
@@ -37,6 +37,27 @@ def making_shared(root: str) -> Generator[None]:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def gc_lock(root: str, *, exclusive: bool, wait: bool = True) -> Generator[bool]:
+    """Hold ``gc.lock``: shared to publish, exclusive to remove; yield whether it is held.
+
+    It is, if the caller waits; with ``wait=False`` it is not if another holds it.
+    """
+    import fcntl
+
+    kind = fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH
+    descriptor = open_lock(root)
+    try:
+        try:
+            fcntl.flock(descriptor, kind if wait else kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
     finally:
         os.close(descriptor)
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from spm_store.blobs import folder_of, mode_of
 from spm_store.durable import wait_for
 from spm_store.errors import StoreFailure
-from spm_store.leases import discard, gc_lock
+from spm_store.leases import discard
+from spm_store.locks import gc_lock
 from spm_store.trees import FOLDER_MODE, StoredTree, damage_of, make_read_only
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from spm_spec.digests import DIGEST_BYTES, DIGEST_PREFIX, Digest, InvalidDigest
 from spm_spec.errors import UserMistake
 from spm_store.collected import GRACE
 from spm_store.errors import storing
-from spm_store.leases import WORK_FOLDER, gc_lock, live_leases
+from spm_store.leases import WORK_FOLDER, live_leases
+from spm_store.locks import gc_lock
 from spm_store.marking import PROJECT_LOCK, digests_in
 from spm_store.presence import Lookout
 from spm_store.roots import all_roots

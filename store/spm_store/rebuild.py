@@ -24,7 +24,8 @@ from spm_store.hashing import Hashing, Unhashable
 from spm_store.index import NewRow
 from spm_store.inspection import digits_of
 from spm_store.lanes import side_by_side
-from spm_store.leases import Lease, discard, gc_lock
+from spm_store.leases import Lease, discard
+from spm_store.locks import gc_lock
 from spm_store.shelves import make_folders
 from spm_store.trees import decode_directories, join_directories, make_read_only
 from spm_store.verify import default_jobs

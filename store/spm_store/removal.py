@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from spm_store.contents import blobs_of_row, needed_blobs
 from spm_store.errors import storing
-from spm_store.leases import discard, empty_trash, gc_lock, sweep
+from spm_store.leases import discard, empty_trash, sweep
+from spm_store.locks import gc_lock
 from spm_store.roots import empty_roots
 from spm_store.sets import SETS
 from spm_store.shelves import SHELVES, shelf_path

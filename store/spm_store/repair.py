@@ -20,7 +20,8 @@ from spm_store.errors import StoreFailure, TreeMissing, storing
 from spm_store.hashing import Hashing, Unhashable
 from spm_store.index import NewRow
 from spm_store.inspection import blob_damage, blob_of_name, digits_of, name_of_blob
-from spm_store.leases import Lease, discard, gc_lock
+from spm_store.leases import Lease, discard
+from spm_store.locks import gc_lock
 from spm_store.sets import SETS, Shown, listing_of, read_set, set_digest, show
 from spm_store.shelves import SHELVES, link_of, make_folders, shelve
 from spm_store.sources import Sources, readings_of

@@ -27,7 +27,8 @@ from blake3 import blake3
 
 from spm_store.blobs import read_file
 from spm_store.errors import RootUnreadable, storing
-from spm_store.leases import gc_lock, random_name
+from spm_store.leases import random_name
+from spm_store.locks import gc_lock
 from spm_store.sets import is_set_name
 from spm_store.shelves import make_folders
 

@@ -22,7 +22,8 @@ from spm_spec.digests import DIGEST_BYTES, Digest
 from spm_store.blobs import read_file
 from spm_store.durable import barrier
 from spm_store.errors import TreeMissing, storing
-from spm_store.leases import discard, gc_lock, random_name
+from spm_store.leases import discard, random_name
+from spm_store.locks import gc_lock
 from spm_store.shelves import SHELVES, link_of, make_folders, shelve, target_of
 
 if TYPE_CHECKING:

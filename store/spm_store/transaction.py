@@ -17,7 +17,8 @@ from spm_store.blobs import SHARED_FOLDER_MODE, Blobs
 from spm_store.durable import barrier, remove_tree
 from spm_store.errors import DigestMismatch, StoreFailure, storing
 from spm_store.index import NewRow
-from spm_store.leases import Lease, empty_trash, gc_lock, sweep
+from spm_store.leases import Lease, empty_trash, sweep
+from spm_store.locks import gc_lock
 from spm_store.publishing import Publication, Staged
 from spm_store.staging import Staging
 from spm_store.trees import StoredTree, damage_of, encode_directories

@@ -23,7 +23,7 @@ from spm_store.inspection import (
     tree_damage,
 )
 from spm_store.lanes import side_by_side
-from spm_store.leases import gc_lock
+from spm_store.locks import gc_lock
 from spm_store.sources import readings_of
 from spm_store.surroundings import foreign_entries, unreadable_roots, wrong_links
 from spm_store.trees import decode_directories, join_directories

@@ -23,7 +23,7 @@ from spm_store.errors import (
     SetDamaged,
     StoreFailure,
 )
-from spm_store.leases import gc_lock
+from spm_store.locks import gc_lock
 from spm_store.presence import Lookout
 from spm_store.roots import root_path
 from spm_store.sets import Shown

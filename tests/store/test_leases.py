@@ -17,7 +17,8 @@ from spm_spec.digests import Digest, blob_digest
 from spm_store.durable import Disk
 from spm_store.errors import LeaseUnreadable, StoreFailure, TreeMissing
 from spm_store.lease_records import escaped, unescaped
-from spm_store.leases import Lease, LiveLease, boot_id, gc_lock, live_leases, sweep
+from spm_store.leases import Lease, LiveLease, boot_id, live_leases, sweep
+from spm_store.locks import gc_lock
 from spm_store.store import Store
 from tests.support.stored import COUNTER, GREETER, contents, names
 
